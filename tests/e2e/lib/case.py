@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What a test function gets, and how it is declared."""
+import errno
+import os
+
+from . import guest
+from .proc import Proc
+
+REGISTRY = []
+
+
+class Skip(Exception):
+    pass
+
+
+def test(function=None, *, break_time=10, limit=20, fs=None, module=True):
+    """
+    Declare a test.  break_time: seconds for lease-break-time; limit: seconds
+    for the whole test on the plain kernel; fs: only there.
+    """
+    def declare(f):
+        name = f.__module__.rsplit(".", 1)[-1] + "." + f.__name__
+        f.case = {"name": name, "break_time": break_time, "limit": limit,
+                  "fs": fs, "module": module}
+        REGISTRY.append(f)
+        return f
+    return declare(function) if function else declare
+
+
+def name_of(number):
+    return "success" if not number else errno.errorcode.get(number, number)
+
+
+class T:
+    def __init__(self, case):
+        self.break_time = case["break_time"]
+        self.files = 0
+
+    def path(self):
+        self.files += 1
+        return f"{guest.DAX}/f{self.files}"
+
+    def file(self, size=4 * guest.MIB, data=True):
+        return guest.make_file(self.path(), size, data)
+
+    @staticmethod
+    def proc():
+        return Proc()
+
+    def holder(self, path, length=None, **kw):
+        """A process that holds a lease on path and pins it."""
+        p = Proc()
+        p.fd, p.addr = p.hold(path, length or os.stat(path).st_size, **kw)
+        return p
+
+    @staticmethod
+    def eq(got, want, what):
+        if got != want:
+            raise AssertionError(f"{what}: {got!r}, not {want!r}")
+
+    @staticmethod
+    def true(got, what):
+        if not got:
+            raise AssertionError(what)
+
+    @staticmethod
+    def errno(want, got, what):
+        """Compare errnos.  got: a number, a Pending, or something to call."""
+        if hasattr(got, "errno"):
+            got = got.errno()
+        elif callable(got):
+            try:
+                got()
+                got = 0
+            except OSError as e:
+                got = e.errno
+        if got != want:
+            raise AssertionError(f"{what}: {name_of(got)}, not {name_of(want)}")
+
+    @staticmethod
+    def between(low, value, high, what):
+        """low <= seconds <= high; the upper end has slack on slow kernels."""
+        if not low <= value <= high * guest.SLOW:
+            raise AssertionError(f"{what}: {value:.3f} s, not between {low} "
+                                 f"and {high * guest.SLOW}")
+
+    def blocked(self, pending, what):
+        """
+        The call sleeps.  Seen in the process's state, twice, as a mutex on the
+        way also sleeps for a moment.
+        """
+        for _ in range(2):
+            guest.wait_for(lambda: pending.done() or self.sleeps(
+                pending.proc.pid), f"{what} sleeps")
+            self.true(not pending.done(0.02), f"{what} did not wait")
+
+    @staticmethod
+    def reaction(proc):
+        """What a process that reacts has done; waits for it."""
+        seen = []
+
+        def look():
+            seen.extend(proc.take_events())
+            return seen
+        guest.wait_for(look, "the holder's reaction")
+        return seen[0]
+
+    @staticmethod
+    def sleeps(pid):
+        stat = guest.read(f"/proc/{pid}/stat")
+        return stat.rsplit(")", 1)[1].split()[0] in "SD"
+
+    @staticmethod
+    def skip(why):
+        raise Skip(why)
