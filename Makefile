@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0
+# What people type. kbuild does not read this file: it prefers Kbuild.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test kunit e2e check kernels module programs setup clean distclean
+
+help:
+	@echo 'make demo       set everything up, then show a truncate that waits for an RDMA holder'
+	@echo 'make test       kunit and e2e, with the committed list of expected tests'
+	@echo 'make kunit      the KUnit suites: under user-mode Linux, and in the guest'
+	@echo 'make e2e        the guest tests: ext4 and xfs, plain and debug kernel'
+	@echo 'make check      formatting, lints, checkpatch'
+	@echo 'make module     longterm.ko for the guest; with KDIR=BUILD for your own kernel'
+	@echo 'make programs   the example and the test programs'
+	@echo 'make kernels    the patched, the unpatched and the debug kernel'
+	@echo 'make clean      remove what was built in this checkout'
+	@echo 'make distclean  also the cache: $${LONGTERM_CACHE:-~/.cache/longterm}'
+	@echo 'scripts/vm shell   a guest to try things in (scripts/vm --help)'
+
+demo:
+	@scripts/setup demo
+	@scripts/demo
+
+test:
+	@scripts/run-tests kunit e2e
+
+kunit:
+	@scripts/run-tests kunit
+
+e2e:
+	@scripts/run-tests e2e
+
+check:
+	@scripts/check
+
+setup:
+	@scripts/setup all
+
+kernels:
+	@scripts/setup kernel patched kernel unpatched kernel debug
+
+programs:
+	@scripts/setup programs
+
+# With KDIR the module is built here, with your own compiler, for your kernel
+# (LLVM=1 if that kernel was built so).
+ifdef KDIR
+module:
+	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+clean:
+	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
+else
+module:
+	@scripts/setup module patched
+	@scripts/where module patched
+clean:
+	@find . \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' \
+		-o -name '*.rmeta' -o -name modules.order -o -name Module.symvers \
+		-o -name '*_generated.rs' -o -name '*.pyc' \) -not -path './.git/*' -type f -delete
+	@find . -name __pycache__ -not -path './.git/*' -type d -empty -delete
+endif
+
+distclean: clean
+	@scripts/setup clean
