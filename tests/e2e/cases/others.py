@@ -6,12 +6,14 @@ import signal
 
 from lib import guest
 from lib.calls import F_LONGTERM, F_RDLCK, F_UNLCK, F_WRLCK
-from lib.case import test
+from lib.case import ALL, test
 
 
 def with_and_without_ours(t, body):
     """body(path) on a file without our lease, then on one that has it."""
     body(t.file())
+    if guest.KERNEL == "unpatched":
+        return
     path = t.file()
     h = t.holder(path)
     body(path)
@@ -19,7 +21,7 @@ def with_and_without_ours(t, body):
     t.eq(h.sig(0.05), None, "notice to our holder")
 
 
-@test
+@test(kernels=ALL)
 def read_lease_broken_by_a_writer(t):
     def body(path):
         p, q = t.proc(), t.proc()
@@ -56,7 +58,7 @@ def read_lease_beside_ours(t):
     t.eq(ours.getlease(fd), F_LONGTERM, "our lease")
 
 
-@test
+@test(kernels=ALL)
 def write_lease_broken_by_a_reader(t):
     path = t.file()
     p, q = t.proc(), t.proc()
@@ -89,7 +91,7 @@ def write_lease_on_our_file(t):
     p.lease(fd, F_WRLCK)
 
 
-@test(break_time=1)
+@test(break_time=1, kernels=ALL)
 def broken_lease_times_out(t):
     path = t.file()
     p, q = t.proc(), t.proc()

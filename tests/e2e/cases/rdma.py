@@ -5,7 +5,7 @@ import signal
 import subprocess
 
 from lib import guest
-from lib.case import test
+from lib.case import UNPATCHED, test
 
 EXAMPLE = guest.BIN + "/longterm_rdma"
 SIZE = 4 * guest.MIB
@@ -31,22 +31,43 @@ def listening(port):
                for line in guest.read("/proc/net/" + name).splitlines()[1:])
 
 
-@test(limit=60)
 def ib_write_bw(t):
-    """A program that knows nothing of us, on an automatic lease."""
-    for i in range(2):
-        t.file(SIZE)
+    """Server and client of perftest, each on a file: status and output."""
+    t.file(SIZE)
+    t.file(SIZE)
     command = ["ib_write_bw", "-d", "rxe0", "-F", "-n", "100", "-s", "65536",
                "-p", "18515"]
     server = start(*command, "--mmap=" + guest.DAX + "/f1")
     guest.wait_for(lambda: listening(18515) or server.poll() is not None,
                    "the server listens")
     client = start(*command, "--mmap=" + guest.DAX + "/f2", "127.0.0.1")
-    status, out = finish(client)
-    t.eq(status, 0, f"client:\n{out}")
-    t.true("65536" in out, f"no result in:\n{out}")
-    status, out = finish(server)
-    t.eq(status, 0, f"server:\n{out}")
+    return finish(client), finish(server)
+
+
+@test(limit=60)
+def perftest(t):
+    """A program that knows nothing of us, on an automatic lease."""
+    client, server = ib_write_bw(t)
+    t.eq(client[0], 0, f"client:\n{client[1]}")
+    t.true("65536" in client[1], f"no result in:\n{client[1]}")
+    t.eq(server[0], 0, f"server:\n{server[1]}")
+
+
+@test(limit=60, kernels=UNPATCHED)
+def perftest_is_refused(t):
+    client, server = ib_write_bw(t)
+    for status, out in (client, server):
+        t.true(status > 0, f"status {status}:\n{out}")
+        t.true("allocate MR" in out, f"another reason:\n{out}")
+
+
+@test(kernels=UNPATCHED)
+def example_is_refused(t):
+    for arguments, why in (((), "Invalid argument"),
+                           (("--check",), "Operation not supported")):
+        status, out = finish(start(EXAMPLE, *arguments, t.file()))
+        t.eq(status, 1, f"status:\n{out}")
+        t.true(why in out, f"another reason:\n{out}")
 
 
 class Example:

@@ -13,15 +13,20 @@ class Skip(Exception):
     pass
 
 
-def test(function=None, *, break_time=10, limit=20, fs=None, module=True):
+PATCHED = ("patched", "debug")
+UNPATCHED = ("unpatched",)
+ALL = PATCHED + UNPATCHED   # what must be the same with us and without
+
+
+def test(function=None, *, break_time=10, limit=20, fs=None, kernels=PATCHED):
     """
     Declare a test.  break_time: seconds for lease-break-time; limit: seconds
-    for the whole test on the plain kernel; fs: only there.
+    for the whole test on the plain kernel; fs, kernels: only there.
     """
     def declare(f):
         name = f.__module__.rsplit(".", 1)[-1] + "." + f.__name__
         f.case = {"name": name, "break_time": break_time, "limit": limit,
-                  "fs": fs, "module": module}
+                  "fs": fs, "kernels": kernels}
         REGISTRY.append(f)
         return f
     return declare(function) if function else declare
