@@ -30,7 +30,7 @@ for fs in ext4 xfs; do
 	cp "$work/check.log" "$work/$fs/output"
 	check "$fs.refused_without_the_module" says "Operation not supported" "$work/$fs/output"
 	check "$fs.tells_the_story" story "$work/$fs/timeline"
-	check "$fs.lines_are_events" "$(dirname "$0")/match_timeline.py" \
+	check "$fs.lines_are_events" "$top/tests/e2e/match_timeline.py" \
 		"$work/$fs/timeline" "$work/$fs/trace"
 done
 finish

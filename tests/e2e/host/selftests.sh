@@ -3,11 +3,10 @@
 # shellcheck disable=SC2317,SC2329 # functions are called by check
 # The kernel's own GUP selftests give the same results on the patched kernel as
 # on the unpatched one, line by line. With the module some differ on DAX files:
-# those in selftests.expected, which are meant, and no others.
+# those in data/selftests.expected, which are meant, and no others.
 set -euo pipefail
 # shellcheck source=tests/e2e/host/ktap.bash
 . "$(dirname "$0")/ktap.bash"
-here=$(cd "$(dirname "$0")" && pwd)
 
 collect() {
 	local to=$1
@@ -22,7 +21,7 @@ same() { diff "$work/$1/results" "$work/$2/results"; }
 # The lines that differ, without diff's line numbers.
 as_meant() {
 	diff "$work/$1/results" "$work/$2/results" | grep '^[<>]' >"$work/differences" || true
-	diff <(grep -v '^#' "$here/selftests.expected") "$work/differences"
+	diff <(grep -v '^#' "$top/tests/e2e/data/selftests.expected") "$work/differences"
 }
 
 plan 10
