@@ -308,7 +308,7 @@ def orphans_still_protect(t):
     t.true(status, f"umount with a pin worked: {out}")
     h.unpin_all()
     t.errno(0, cut, "truncate")
-    guest.wait_for(lambda: not guest.locks(path), "orphan record ends")
+    guest.wait_for(lambda: not guest.module_users(), "orphan record ends")
 
 
 @test

@@ -4,7 +4,7 @@ import errno
 import os
 
 from lib import guest
-from lib.calls import (F_LONGTERM, MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ,
+from lib.calls import (F_LONGTERM, F_UNLCK, MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ,
                        PROT_WRITE)
 from lib.case import ALL, test
 
@@ -50,12 +50,13 @@ def gup_fast(t):
 
 @test
 def without_a_lease(t):
-    """An automatic lease: admitted, and listed until the unpin."""
+    """An automatic lease: admitted, and it keeps the module until the unpin."""
     path = t.file()
     h = t.holder(path, lease=None)
-    t.eq(len(guest.locks(path)), 1, "automatic leases in /proc/locks")
+    t.eq(h.getlease(h.fd), F_UNLCK, "F_GETLEASE: there is no lease to give back")
+    t.true(guest.module_users(), "nobody uses the module")
     h.unpin_all()
-    guest.wait_for(lambda: not guest.locks(path), "automatic lease ends")
+    guest.wait_for(lambda: not guest.module_users(), "automatic lease ends")
 
 
 @test
@@ -67,9 +68,9 @@ def lease_on_another_fd(t):
     p.lease(leased)
     p.pin(p.mmap(mapped, SIZE), SIZE)
     t.eq(len(guest.locks(path)), 1, "leases in /proc/locks")
-    t.errno(errno.EBUSY, p.go.lease(leased, 2), "F_UNLCK with an MR")
+    t.errno(errno.EBUSY, p.go.lease(leased, F_UNLCK), "F_UNLCK with an MR")
     p.unpin_all()
-    p.lease(leased, 2)
+    p.lease(leased, F_UNLCK)
 
 
 @test

@@ -112,8 +112,10 @@ def inode_of(path):
 
 
 def locks(path=None):
-    """Our lines of /proc/locks: all, or those of one file."""
-    lines = [s for s in read("/proc/locks").splitlines() if "LONGTERM" in s]
+    """Our lines of /proc/locks: all, or those of one file.  Leases only:
+    what has no lease, or an automatic one, is not there."""
+    lines = [s for s in read("/proc/locks").splitlines()
+             if "LONGTERM" in s or "UNBREAKABLE" in s]
     if path is not None:
         lines = [s for s in lines if inode_key(path) in s.split()]
     return lines
