@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The module's deferred work: one queue, two items, see `helpers.c`.
+//!
+//! Queueing is possible from [`super::registration::Registration::new`] on and is refused once its
+//! drop has begun; before the first registration nothing here is called, since hooks are what
+//! calls it.
+
+use super::bindings;
+
+/// Look for records whose pins have gone, soon. Any context.
+pub(crate) fn settle_soon() {
+    // SAFETY: The work item is static and was initialised before the first hook ran; queueing
+    // takes only locks that are safe in any context.
+    unsafe { bindings::lt_work_settle() }
+}
+
+/// Look at the deadlines in `ms` milliseconds instead of whenever it was to be.
+pub(crate) fn tick_in(ms: u64) {
+    let ms = u32::try_from(ms).unwrap_or(u32::MAX);
+    // SAFETY: As in `settle_soon()`.
+    unsafe { bindings::lt_work_tick(kernel::time::msecs_to_jiffies(ms)) }
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Open files: what a lease hangs on, and what a record keeps.
+
+use core::{marker::PhantomData, ptr::NonNull};
+
+use super::{
+    bindings,
+    mapping::{Mapping, MappingKey},
+};
+use kernel::{
+    bindings as kb,
+    error::to_result,
+    prelude::*,
+    types::Opaque, //
+};
+
+/// Identity of an open file description. A number; of use until its `release` hook.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileKey(usize);
+
+/// An open file description, borrowed from a hook.
+///
+/// # Invariants
+///
+/// The file is valid for `'a`, with its inode and mapping.
+#[derive(Clone, Copy)]
+pub(crate) struct OpenFile<'a>(NonNull<kb::file>, PhantomData<&'a kb::file>);
+
+impl<'a> OpenFile<'a> {
+    /// # Safety
+    ///
+    /// `ptr` must point to an open file that is valid for `'a`.
+    pub(super) unsafe fn from_raw(ptr: *mut kb::file) -> Self {
+        // SAFETY: Valid, so not null.
+        // INVARIANT: As the caller promises.
+        Self(unsafe { NonNull::new_unchecked(ptr) }, PhantomData)
+    }
+
+    /// Its identity.
+    pub(crate) fn key(&self) -> FileKey {
+        FileKey(self.0.as_ptr() as usize)
+    }
+
+    /// The file's address space.
+    pub(crate) fn mapping(&self) -> Mapping<'a> {
+        // SAFETY: By the invariant the file is valid; `f_mapping` is set at open and then stays.
+        let mapping = unsafe { (*self.0.as_ptr()).f_mapping };
+        // SAFETY: An open file has a mapping, and keeps its inode.
+        unsafe { Mapping::from_raw(NonNull::new_unchecked(mapping)) }
+    }
+
+    /// Identity of the file's address space.
+    pub(crate) fn mapping_key(&self) -> MappingKey {
+        self.mapping().key()
+    }
+
+    /// Was it opened with O_NONBLOCK, or set so?
+    pub(crate) fn nonblocking(&self) -> bool {
+        // SAFETY: By the invariant the file is valid. The flags may change at any time, as any
+        // reader of them has to live with.
+        let flags = unsafe { (&raw const (*self.0.as_ptr()).f_flags).read_volatile() };
+        flags & kb::O_NONBLOCK != 0
+    }
+
+    /// May the current task take a lease on it?
+    pub(crate) fn may_lease(&self) -> bool {
+        // SAFETY: By the invariant the file is valid.
+        unsafe { bindings::lt_may_lease(self.0.as_ptr()) }
+    }
+
+    /// Signals go to the current thread group, unless F_SETOWN has said or says otherwise.
+    pub(crate) fn own_signals(&self) -> Result {
+        // SAFETY: By the invariant the file is valid.
+        to_result(unsafe { bindings::lt_setown(self.0.as_ptr()) })
+    }
+}
+
+/// A list of those who asked for a signal: here of at most one, the file of a lease.
+///
+/// # Invariants
+///
+/// `head` is null or leads to entries that the C side owns and frees after a grace period.
+#[pin_data(PinnedDrop)]
+pub(crate) struct Fasync {
+    #[pin]
+    head: Opaque<*mut kb::fasync_struct>,
+}
+
+// SAFETY: The C side protects the list with its own lock and RCU.
+unsafe impl Send for Fasync {}
+// SAFETY: As above.
+unsafe impl Sync for Fasync {}
+
+impl Fasync {
+    /// An empty list at a stable address.
+    pub(crate) fn new() -> Result<Pin<KBox<Self>>> {
+        KBox::pin_init(
+            pin_init!(Self {
+                // SAFETY: `slot` is valid for writes; an empty list is a null pointer.
+                head <- Opaque::ffi_init(|slot: *mut *mut kb::fasync_struct| unsafe {
+                    slot.write(core::ptr::null_mut())
+                }),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Adds the file, as known by descriptor `fd`; said again, it notes the descriptor.
+    pub(crate) fn add(&self, file: &OpenFile<'_>, fd: u32) -> Result {
+        // SAFETY: File and list are valid, and the list stays until `remove()`.
+        let ret = unsafe { kb::fasync_helper(fd as c_int, file.0.as_ptr(), 1, self.head.get()) };
+        if ret < 0 {
+            return Err(Error::from_errno(ret));
+        }
+        Ok(())
+    }
+
+    /// Takes the file from the list.
+    pub(crate) fn remove(&self, file: &OpenFile<'_>) {
+        // SAFETY: File and list are valid. Removing does not fail.
+        unsafe { kb::fasync_helper(0, file.0.as_ptr(), 0, self.head.get()) };
+    }
+
+    /// Sends SIGIO, or what F_SETSIG asked for.
+    pub(crate) fn notify(&self) {
+        // SAFETY: The list is valid; the C side reads it under RCU.
+        unsafe { kb::kill_fasync(self.head.get(), kb::SIGIO as c_int, kb::POLL_MSG as c_int) };
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Fasync {
+    fn drop(self: Pin<&mut Self>) {
+        // A list that is not empty would leave entries that point to freed memory. Leases are
+        // taken from their file before they are dropped.
+        // SAFETY: Nobody else has the list any more.
+        debug_assert!(unsafe { (*self.head.get()).is_null() });
+    }
+}
+
+/// A file kept for a record: mount, dentry and inode; for pins that write, the mount's writability.
+///
+/// # Invariants
+///
+/// Owns a reference to the path, and write access to the mount if `write`. The path's inode has
+/// the address space `mapping`.
+pub(crate) struct KeptFile {
+    path: kb::path,
+    mapping: NonNull<kb::address_space>,
+    write: bool,
+}
+
+// SAFETY: A path is reference counted and may be given back from any thread.
+unsafe impl Send for KeptFile {}
+// SAFETY: Nothing here changes it.
+unsafe impl Sync for KeptFile {}
+
+impl KeptFile {
+    /// Keeps `file`'s path.
+    pub(crate) fn new(file: &OpenFile<'_>, write: bool) -> Result<Self> {
+        let mut path = kb::path::default();
+        // SAFETY: The file is valid. On success the path has been written and referenced.
+        to_result(unsafe { bindings::lt_path_get(file.0.as_ptr(), write, &mut path) })?;
+        // INVARIANT: `lt_path_get()` has taken both and compared the address spaces.
+        Ok(Self {
+            path,
+            mapping: file.mapping().as_non_null(),
+            write,
+        })
+    }
+
+    /// The file's address space.
+    pub(crate) fn mapping(&self) -> Mapping<'_> {
+        // SAFETY: By the invariant the path keeps the inode whose address space this is.
+        unsafe { Mapping::from_raw(self.mapping) }
+    }
+}
+
+impl KeptFile {
+    /// Does it keep the mount writable?
+    pub(crate) fn writes(&self) -> bool {
+        self.write
+    }
+}
+
+impl Drop for KeptFile {
+    fn drop(&mut self) {
+        // SAFETY: By the invariant both are ours to give back.
+        unsafe { bindings::lt_path_put(&mut self.path, self.write) }
+    }
+}

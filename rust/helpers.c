@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0
+/* See helpers.h; each function here has exactly one safe wrapper in Rust. */
+
+#include <linux/capability.h>
+#include <linux/cred.h>
+#include <linux/filelock.h>
+#include <linux/jiffies.h>
+#include <linux/kdev_t.h>
+#include <linux/ktime.h>
+#include <linux/mount.h>
+#include <linux/pagemap.h>
+#include <linux/path.h>
+#include <linux/pid.h>
+#include <linux/printk.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/string.h>
+#include <linux/timekeeping.h>
+#include <linux/user_namespace.h>
+
+#include "helpers.h"
+
+u32 lt_inode_dev(const struct inode *inode)
+{
+	return new_encode_dev(inode->i_sb->s_dev);
+}
+
+u64 lt_inode_ino(const struct inode *inode)
+{
+	return inode->i_ino;
+}
+
+bool lt_mapping_longterm(const struct address_space *mapping)
+{
+	return mapping_longterm(mapping);
+}
+
+/* May current take a lease on @filp, as fs/locks.c sees it? */
+bool lt_may_lease(struct file *filp)
+{
+	struct inode *inode = file_inode(filp);
+	vfsuid_t vfsuid = i_uid_into_vfsuid(file_mnt_idmap(filp), inode);
+
+	return vfsuid_eq_kuid(vfsuid, current_fsuid()) || capable(CAP_LEASE);
+}
+
+/* May current take the file's blocks back from whoever holds them? */
+bool lt_may_take_back(const struct inode *inode)
+{
+	return uid_eq(current_fsuid(), inode->i_uid) ||
+	       ns_capable_noaudit(&init_user_ns, CAP_LEASE);
+}
+
+/* Signals of a lease go to the thread group unless F_SETOWN said otherwise. */
+int lt_setown(struct file *filp)
+{
+	int ret = file_f_owner_allocate(filp);
+
+	if (!ret)
+		__f_setown(filp, task_tgid(current), PIDTYPE_TGID, 0);
+	return ret;
+}
+
+/*
+ * Keep the file's mount, dentry and inode; with @write its mount stays
+ * writable.  Fails where the path's inode is not the one that is mapped.
+ */
+int lt_path_get(struct file *filp, bool write, struct path *out)
+{
+	struct path path = filp->f_path;
+
+	if (d_inode(path.dentry)->i_mapping != filp->f_mapping)
+		return -EOPNOTSUPP;
+	if (write) {
+		int ret = mnt_get_write_access(path.mnt);
+
+		if (ret)
+			return ret;
+	}
+	path_get(&path);
+	*out = path;
+	return 0;
+}
+
+void lt_path_put(struct path *path, bool write)
+{
+	if (write)
+		mnt_put_write_access(path->mnt);
+	path_put(path);
+}
+
+struct pid *lt_get_pid(struct pid *pid)
+{
+	return get_pid(pid);
+}
+
+void lt_current_comm(char *comm)
+{
+	strscpy_pad(comm, current->comm, LT_COMM_LEN);
+}
+
+u64 lt_current_exec_id(void)
+{
+	return current->self_exec_id;
+}
+
+bool lt_current_alone(void)
+{
+	return thread_group_empty(current);
+}
+
+const struct cred *lt_get_current_cred(void)
+{
+	return get_current_cred();
+}
+
+/* The rule of kill(2), with current as the sender. */
+bool lt_may_kill(struct pid *tgid)
+{
+	const struct cred *cred = current_cred();
+	const struct cred *tcred = NULL;
+	struct task_struct *task;
+	bool ret;
+
+	rcu_read_lock();
+	task = pid_task(tgid, PIDTYPE_TGID);
+	if (task)
+		tcred = get_task_cred(task);
+	rcu_read_unlock();
+	if (!tcred)
+		return false;
+
+	ret = uid_eq(cred->euid, tcred->suid) ||
+	      uid_eq(cred->euid, tcred->uid) ||
+	      uid_eq(cred->uid, tcred->suid) ||
+	      uid_eq(cred->uid, tcred->uid) ||
+	      ns_capable_noaudit(tcred->user_ns, CAP_KILL);
+	put_cred(tcred);
+	return ret;
+}
+
+static bool lt_same_identity(const struct cred *a, const struct cred *b)
+{
+	return a == b || (uid_eq(a->uid, b->uid) && uid_eq(a->euid, b->euid) &&
+			  uid_eq(a->suid, b->suid) &&
+			  uid_eq(a->fsuid, b->fsuid) &&
+			  gid_eq(a->egid, b->egid) &&
+			  a->user_ns == b->user_ns);
+}
+
+/*
+ * Is @tgid still the program that pinned, with the identity it had, and not one
+ * that the kernel or a container can't do without?
+ */
+bool lt_may_signal(struct pid *tgid, u64 exec_id, const struct cred *cred)
+{
+	struct task_struct *task;
+	bool ret = false;
+
+	rcu_read_lock();
+	task = pid_task(tgid, PIDTYPE_TGID);
+	if (task)
+		ret = task->self_exec_id == exec_id &&
+		      !(task->flags & PF_KTHREAD) && !is_child_reaper(tgid) &&
+		      !(READ_ONCE(task->signal->flags) & SIGNAL_UNKILLABLE) &&
+		      lt_same_identity(__task_cred(task), cred);
+	rcu_read_unlock();
+	return ret;
+}
+
+/* Does a thread of @tgid run on @mm? */
+bool lt_runs_on(struct pid *tgid, const struct mm_struct *mm)
+{
+	struct task_struct *leader, *task;
+	bool ret = false;
+
+	rcu_read_lock();
+	leader = pid_task(tgid, PIDTYPE_TGID);
+	if (leader)
+		for_each_thread(leader, task)
+			if (READ_ONCE(task->mm) == mm) {
+				ret = true;
+				break;
+			}
+	rcu_read_unlock();
+	return ret;
+}
+
+int lt_break_time(void)
+{
+	return READ_ONCE(lease_break_time);
+}
+
+u64 lt_now_ms(void)
+{
+	return ktime_to_ms(ktime_get());
+}
+
+void lt_report(const char *what, u32 dev, u64 ino, s64 start, s64 end,
+	       int holder, const char *holder_comm, int breaker,
+	       const char *breaker_comm)
+{
+	dev_t d = new_decode_dev(dev);
+
+	pr_notice_ratelimited("longterm: %s: dev %u:%u inode %llu bytes %lld to %lld, holder %d (%.15s), breaker %d (%.15s)\n",
+			      what, MAJOR(d), MINOR(d), ino, start, end, holder,
+			      holder_comm, breaker, breaker_comm);
+}
+
+static struct workqueue_struct *lt_wq;
+static struct delayed_work lt_settle;
+static struct delayed_work lt_tick;
+
+int lt_work_start(work_func_t settle, work_func_t tick)
+{
+	INIT_DELAYED_WORK(&lt_settle, settle);
+	INIT_DELAYED_WORK(&lt_tick, tick);
+	lt_wq = alloc_workqueue("longterm", WQ_UNBOUND, 0);
+	return lt_wq ? 0 : -ENOMEM;
+}
+
+/* After this neither runs nor can be queued. */
+void lt_work_stop(void)
+{
+	disable_delayed_work_sync(&lt_tick);
+	disable_delayed_work_sync(&lt_settle);
+	destroy_workqueue(lt_wq);
+}
+
+/* Any context.  A tick's delay gathers the unpins of one region. */
+void lt_work_settle(void)
+{
+	queue_delayed_work(lt_wq, &lt_settle, 1);
+}
+
+void lt_work_tick(unsigned long delay)
+{
+	mod_delayed_work(lt_wq, &lt_tick, delay);
+}

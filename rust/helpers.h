@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * C functions for the Rust side: inline functions and macros of the kernel,
+ * and what is safer to say in C because it walks tasks under RCU.
+ */
+#ifndef _LONGTERM_HELPERS_H
+#define _LONGTERM_HELPERS_H
+
+#include <linux/fs.h>
+#include <linux/types.h>
+#include <linux/workqueue.h>
+
+struct cred;
+struct mm_struct;
+struct pid;
+
+/* Constants that bindgen does not see through. */
+enum lt_constants {
+	LT_ENTRY_PAGES	= 1 << (PMD_SHIFT - PAGE_SHIFT),
+	LT_COMM_LEN	= 16,
+};
+
+/* Files. */
+u32 lt_inode_dev(const struct inode *inode);
+u64 lt_inode_ino(const struct inode *inode);
+bool lt_mapping_longterm(const struct address_space *mapping);
+bool lt_may_lease(struct file *filp);
+bool lt_may_take_back(const struct inode *inode);
+int lt_setown(struct file *filp);
+int lt_path_get(struct file *filp, bool write, struct path *out);
+void lt_path_put(struct path *path, bool write);
+
+/* Processes. */
+struct pid *lt_get_pid(struct pid *pid);
+void lt_current_comm(char *comm);
+u64 lt_current_exec_id(void);
+bool lt_current_alone(void);
+const struct cred *lt_get_current_cred(void);
+bool lt_may_kill(struct pid *tgid);
+bool lt_may_signal(struct pid *tgid, u64 exec_id, const struct cred *cred);
+bool lt_runs_on(struct pid *tgid, const struct mm_struct *mm);
+
+/* Time and the log. */
+int lt_break_time(void);
+u64 lt_now_ms(void);
+void lt_report(const char *what, u32 dev, u64 ino, s64 start, s64 end,
+	       int holder, const char *holder_comm, int breaker,
+	       const char *breaker_comm);
+
+/* Deferred work: two work items on one queue of our own. */
+int lt_work_start(work_func_t settle, work_func_t tick);
+void lt_work_stop(void);
+void lt_work_settle(void);
+void lt_work_tick(unsigned long delay);
+
+#endif /* _LONGTERM_HELPERS_H */

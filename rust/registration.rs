@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Registration of an implementation of [`Operations`] with the kernel.
+//!
+//! The hooks have no context argument, so the implementation is found through a static pointer.
+//! There is at most one [`Registration`] at a time, as the kernel has room for one only.
+//!
+//! End of life, in this order: no hook runs any more (`longterm_unregister()` waits for SRCU and
+//! RCU), no work of ours runs or can be queued, the pointer goes, the implementation goes. Hooks
+//! that come in pairs are safe across this because each token and each waiting breaker holds a
+//! reference to the module: the first by [`ModuleRef`], the second by the kernel.
+
+use core::{
+    marker::PhantomPinned,
+    ptr::null_mut,
+    sync::atomic::{AtomicBool, AtomicPtr, Ordering},
+};
+
+use super::{bindings, hooks::Operations, vtable};
+use kernel::{
+    bindings as kb,
+    error::to_result,
+    module::this_module,
+    prelude::*, //
+};
+
+/// The implementation in use: null, or set by a [`Registration`] of the matching type.
+pub(super) static IMPLEMENTATION: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
+
+/// The ABI number of the kernel's hook table, and the one that this module was built for.
+pub(crate) fn abi() -> (u32, u32) {
+    // SAFETY: A constant of the kernel.
+    let kernel = unsafe { (&raw const bindings::longterm_ops_abi).read() };
+    (kernel, bindings::LONGTERM_OPS_ABI)
+}
+
+/// A reference to this module, which keeps it loaded.
+pub(crate) struct ModuleRef(());
+
+impl ModuleRef {
+    /// Takes one; [`None`] if the module is being removed.
+    pub(crate) fn get() -> Option<Self> {
+        // SAFETY: `THIS_MODULE` is this module's own, or null if built in, which is fine too.
+        unsafe { kb::try_module_get(this_module::<crate::Longterm>().as_ptr()) }.then_some(Self(()))
+    }
+}
+
+impl Drop for ModuleRef {
+    fn drop(&mut self) {
+        // SAFETY: Gives back what `get()` took. Whoever drops the last one is a hook, for which
+        // `longterm_unregister()` waits, or work, for which `lt_work_stop()` waits.
+        unsafe { kb::module_put(this_module::<crate::Longterm>().as_ptr()) }
+    }
+}
+
+/// An implementation that is in use while this lives.
+#[pin_data(PinnedDrop)]
+pub(crate) struct Registration<T: Operations> {
+    table: bindings::longterm_ops,
+    /// Registered; set once, before anyone else sees this.
+    live: AtomicBool,
+    #[pin]
+    implementation: T,
+    #[pin]
+    _pin: PhantomPinned,
+}
+
+// SAFETY: `T` may be used from and sent to any thread; the table is constant.
+unsafe impl<T: Operations> Send for Registration<T> {}
+// SAFETY: As above.
+unsafe impl<T: Operations> Sync for Registration<T> {}
+
+impl<T: Operations> Registration<T> {
+    /// Puts `implementation` in use.
+    pub(crate) fn new(implementation: impl PinInit<T, Error>) -> Result<Pin<KBox<Self>>> {
+        let this = KBox::try_pin_init(
+            kernel::try_pin_init!(Self {
+                table: vtable::table::<T>(),
+                live: AtomicBool::new(false),
+                implementation <- implementation,
+                _pin: PhantomPinned,
+            }? Error),
+            GFP_KERNEL,
+        )?;
+        this.start()?;
+        Ok(this)
+    }
+
+    fn start(&self) -> Result {
+        let ptr = core::ptr::from_ref(&self.implementation)
+            .cast_mut()
+            .cast::<c_void>();
+        IMPLEMENTATION
+            .compare_exchange(null_mut(), ptr, Ordering::AcqRel, Ordering::Acquire)
+            .map_err(|_| EBUSY)?;
+        // SAFETY: The functions have the right type, and nobody uses the queue yet.
+        let ret =
+            unsafe { bindings::lt_work_start(Some(vtable::settle::<T>), Some(vtable::tick::<T>)) };
+        if let Err(e) = to_result(ret) {
+            IMPLEMENTATION.store(null_mut(), Ordering::Release);
+            return Err(e);
+        }
+        // SAFETY: The table is pinned and lives until `drop()` has unregistered it.
+        let ret = unsafe { bindings::longterm_register(&self.table) };
+        if let Err(e) = to_result(ret) {
+            self.stop();
+            return Err(e);
+        }
+        self.live.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Everything but unregistering.
+    fn stop(&self) {
+        // SAFETY: The queue was started, and no hook runs that could queue.
+        unsafe { bindings::lt_work_stop() };
+        IMPLEMENTATION.store(null_mut(), Ordering::Release);
+    }
+}
+
+#[pinned_drop]
+impl<T: Operations> PinnedDrop for Registration<T> {
+    fn drop(self: Pin<&mut Self>) {
+        if !self.live.load(Ordering::Relaxed) {
+            return;
+        }
+        // SAFETY: Registered by `start()`. After this no hook runs.
+        unsafe { bindings::longterm_unregister(&self.table) };
+        self.stop();
+    }
+}

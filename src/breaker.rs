@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Breakers: operations that take blocks away, from the check before to the end.
+//!
+//! A breaker first closes its range to new pins, then counts the old ones, so that none slips in
+//! between. Counting is done without the inode's mutex; what is in flight meanwhile has either a
+//! token, which is looked for after the count, or finds the range closed when it comes to commit.
+
+use super::{
+    clock::Clock,
+    inode::{fields, Inner, InodeState},
+    kapi::{
+        hooks::BreakRequest,
+        mapping::ENTRY_PAGES,
+        process::{current_alone, Comm, ThreadGroup},
+        report,
+        trace, //
+    },
+    machine::{Action, Ladder, Phase, Ticket, Verdict},
+    policy,
+    range::PageRange,
+    record::{pinned, Charge},
+    table::Table,
+};
+use kernel::{prelude::*, sync::Arc};
+
+/// A range that an operation has closed to new pins. Owned by the inode's state.
+pub(crate) struct Closed {
+    /// Names it within its inode.
+    pub(crate) id: u64,
+    /// What no pin may touch: the operation's range, outward to entries of the largest size, so
+    /// that no folio that it takes can be pinned through a neighbour.
+    pub(crate) closed: PageRange,
+    /// What it has to wait for: outward to the folios that were there when last looked at.
+    pub(crate) folios: PageRange,
+    /// The operation is there; else it gave up, and may come back within a period.
+    pub(crate) present: bool,
+    /// It was told to go on.
+    pub(crate) granted: bool,
+    /// Its part in the generation, if it is part of it.
+    pub(crate) ticket: Option<Ticket>,
+    /// Whose operation it is.
+    pub(crate) group: ThreadGroup,
+    /// What that process is called.
+    pub(crate) comm: Comm,
+}
+
+impl Closed {
+    /// Does it wait for pages in `range`?
+    pub(crate) fn waits_for(&self, range: &PageRange) -> bool {
+        self.present && !self.granted && self.folios.overlaps(range)
+    }
+}
+
+/// A breaker's own part: lives on its task's side from `break_begin` to `break_end`.
+pub(crate) struct Breaker {
+    state: Arc<InodeState>,
+    id: u64,
+    want: PageRange,
+    waited: bool,
+}
+
+enum Outcome {
+    Go,
+    Wait(u64),
+    Refused(Error),
+}
+
+/// An operation is about to take its range away, see `Operations::break_begin`.
+pub(crate) fn begin(
+    table: &Table,
+    clock: &Clock,
+    request: &BreakRequest<'_>,
+    cookie: &mut Option<KBox<Breaker>>,
+) -> Result {
+    let (start, end) = request.bytes();
+    let Some(want) = PageRange::of_bytes(start, end) else {
+        return Ok(());
+    };
+    let mut breaker = match cookie.take() {
+        Some(breaker) => close_again(table, breaker, want),
+        None => close(table, request, want)?,
+    };
+
+    let mapping = request.mapping();
+    let (pins, folios) = pinned(&mapping, &want);
+    let exposes_all = pins > 0 && mapping.may_take_back();
+    let now = report::now_ms();
+    let mut deadline = None;
+    let outcome = table
+        .with(&breaker.state, |_, inner| {
+            let outcome = inner.admit(&breaker, pins, folios, exposes_all, now);
+            if let Outcome::Refused(_) = outcome {
+                inner.depart(breaker.id, now);
+            } else if matches!(outcome, Outcome::Wait(_)) && request.nonblocking() {
+                inner.depart(breaker.id, now);
+            }
+            deadline = inner.machine.deadline();
+            outcome
+        })
+        .unwrap_or(Outcome::Refused(EAGAIN));
+    clock.arm(deadline, now);
+
+    match outcome {
+        Outcome::Go => {
+            *cookie = Some(breaker);
+            Ok(())
+        }
+        Outcome::Wait(_) if request.nonblocking() => {
+            trace::break_end(&breaker.fields(Err(EAGAIN)));
+            Err(EAGAIN)
+        }
+        Outcome::Wait(_) => {
+            if !breaker.waited {
+                breaker.waited = true;
+                trace::break_wait(&breaker.fields(Ok(())));
+            }
+            *cookie = Some(breaker);
+            Err(EAGAIN)
+        }
+        Outcome::Refused(e) => {
+            trace::break_end(&breaker.fields(Err(e)));
+            Err(e)
+        }
+    }
+}
+
+fn close(table: &Table, request: &BreakRequest<'_>, want: PageRange) -> Result<KBox<Breaker>> {
+    let mapping = request.mapping();
+    let breaker = table.with_new(mapping.key(), mapping.id(), |state, inner| {
+        let id = inner.next_id();
+        let breaker = KBox::new(
+            Breaker {
+                state: state.clone(),
+                id,
+                want,
+                waited: false,
+            },
+            GFP_KERNEL,
+        )?;
+        inner.closed.push(
+            Closed {
+                id,
+                closed: want.outward(ENTRY_PAGES),
+                folios: want,
+                present: true,
+                granted: false,
+                ticket: None,
+                group: ThreadGroup::current(),
+                comm: Comm::current(),
+            },
+            GFP_KERNEL,
+        )?;
+        Ok::<_, Error>(breaker)
+    })??;
+    trace::break_begin(&breaker.fields(Ok(())));
+    Ok(breaker)
+}
+
+/// The operation comes again after a wait; the file's size may have changed meanwhile.
+fn close_again(table: &Table, mut breaker: KBox<Breaker>, want: PageRange) -> KBox<Breaker> {
+    if breaker.want != want {
+        breaker.want = want;
+        table.with(&breaker.state, |_, inner| {
+            if let Some(c) = inner.closed_mut(breaker.id) {
+                c.closed = want.outward(ENTRY_PAGES);
+                c.folios = want;
+            }
+        });
+    }
+    breaker
+}
+
+/// Is the range free by now? See `Operations::break_poll`.
+pub(crate) fn poll(
+    table: &Table,
+    clock: &Clock,
+    request: &BreakRequest<'_>,
+    breaker: &mut Breaker,
+    wait_ms: &mut Option<u64>,
+) -> Result {
+    let (pins, folios) = pinned(&request.mapping(), &breaker.want);
+    let now = report::now_ms();
+    let mut deadline = None;
+    let outcome = table
+        .with(&breaker.state, |_, inner| {
+            let outcome = inner.look_again(breaker, pins, folios, now);
+            deadline = inner.machine.deadline();
+            outcome
+        })
+        .unwrap_or(Outcome::Refused(EAGAIN));
+    clock.arm(deadline, now);
+
+    match outcome {
+        Outcome::Go => Ok(()),
+        Outcome::Wait(until) => {
+            *wait_ms = Some(until.saturating_sub(now).max(1));
+            Err(EAGAIN)
+        }
+        Outcome::Refused(e) => Err(e),
+    }
+}
+
+/// The operation is over, see `Operations::break_end`.
+pub(crate) fn end(table: &Table, clock: &Clock, breaker: &Breaker, result: i32) {
+    let now = report::now_ms();
+    let deadline = table.with(&breaker.state, |_, inner| {
+        inner.depart(breaker.id, now);
+        inner.machine.deadline()
+    });
+    clock.arm(deadline.flatten(), now);
+    let result = kernel::error::to_result(result);
+    trace::break_end(&breaker.fields(result));
+}
+
+impl Breaker {
+    fn fields(&self, result: Result) -> trace::Fields {
+        fields(self.state.id, &self.want, &ThreadGroup::current(), result)
+    }
+}
+
+impl Inner {
+    fn closed_mut(&mut self, id: u64) -> Option<&mut Closed> {
+        self.closed.iter_mut().find(|c| c.id == id)
+    }
+
+    /// Notes what a count has found. Is the range free?
+    fn note(&mut self, id: u64, pins: u64, folios: PageRange) -> Option<bool> {
+        let closed = self.closed_mut(id)?.closed;
+        let clear = pins == 0 && !self.in_flight(&closed);
+        let mine = self.closed_mut(id)?;
+        mine.folios = folios;
+        mine.granted = clear;
+        Some(clear)
+    }
+
+    /// What a breaker that has closed its range and counted is told.
+    fn admit(
+        &mut self,
+        breaker: &Breaker,
+        pins: u64,
+        folios: PageRange,
+        exposes_all: bool,
+        now: u64,
+    ) -> Outcome {
+        let Some(clear) = self.note(breaker.id, pins, folios) else {
+            return Outcome::Refused(EAGAIN);
+        };
+        self.advance(now);
+        if clear {
+            self.join_if_concerned(breaker, now);
+            return Outcome::Go;
+        }
+        self.settle();
+        if let Err(e) = self.refusal(&folios) {
+            return Outcome::Refused(e);
+        }
+        self.join(breaker, now);
+        self.expose(&folios, exposes_all);
+        self.advance(now);
+        self.verdict(breaker, false, now)
+    }
+
+    fn look_again(&mut self, breaker: &Breaker, pins: u64, folios: PageRange, now: u64) -> Outcome {
+        let Some(clear) = self.note(breaker.id, pins, folios) else {
+            return Outcome::Refused(EAGAIN);
+        };
+        self.advance(now);
+        if !clear && self.machine.past_notice() {
+            let me = ThreadGroup::current();
+            self.settle();
+            if self.holders(&folios).any(|r| *r.pinner.group() == me) {
+                return Outcome::Refused(EDEADLK);
+            }
+        }
+        self.verdict(breaker, clear, now)
+    }
+
+    fn verdict(&mut self, breaker: &Breaker, clear: bool, now: u64) -> Outcome {
+        let Some(ticket) = self.closed_mut(breaker.id).and_then(|c| c.ticket) else {
+            return Outcome::Go;
+        };
+        match self.machine.poll(&ticket, now, clear) {
+            Verdict::Go => Outcome::Go,
+            Verdict::Wait(until) => Outcome::Wait(until),
+            Verdict::Busy => {
+                self.report_busy(&breaker.want);
+                Outcome::Refused(ETXTBSY)
+            }
+        }
+    }
+
+    /// Reasons to fail at once, before anybody is notified.
+    fn refusal(&self, folios: &PageRange) -> Result {
+        let me = ThreadGroup::current();
+        let alone = current_alone();
+        let mut ours = self.holders(folios).filter(|r| *r.pinner.group() == me);
+        if ours.any(|r| alone || r.charge.unbreakable() || r.charge == Charge::Automatic) {
+            return Err(EDEADLK);
+        }
+        if self.holders(folios).any(|r| r.charge.unbreakable()) {
+            self.report_busy(folios);
+            return Err(ETXTBSY);
+        }
+        Ok(())
+    }
+
+    /// Makes a breaker with pins in its way part of the generation, which may begin with it.
+    fn join(&mut self, breaker: &Breaker, now: u64) {
+        let Some(mine) = self.closed_mut(breaker.id) else {
+            return;
+        };
+        if mine.ticket.is_some() {
+            return;
+        }
+        let folios = mine.folios;
+        let told = self.holders(&folios).next().is_some() && self.holders(&folios).all(|r| r.spent);
+        let ladder = if told { Ladder::Spent } else { Ladder::Full };
+        let (ticket, first) = self.machine.begin(now, policy::terms(), ladder);
+        if let Some(mine) = self.closed_mut(breaker.id) {
+            mine.ticket = Some(ticket);
+        }
+        if first {
+            self.begin_generation();
+        }
+    }
+
+    /// A breaker whose way is free ends a generation that waits for such a one to come back.
+    fn join_if_concerned(&mut self, breaker: &Breaker, now: u64) {
+        let Some(mine) = self.closed.iter().find(|c| c.id == breaker.id) else {
+            return;
+        };
+        let range = mine.closed;
+        let concerned = self
+            .closed
+            .iter()
+            .any(|c| !c.present && c.closed.overlaps(&range));
+        if self.machine.active() && mine.ticket.is_none() && concerned {
+            let (ticket, _) = self.machine.begin(now, policy::terms(), Ladder::Full);
+            if let Some(mine) = self.closed_mut(breaker.id) {
+                mine.ticket = Some(ticket);
+            }
+        }
+    }
+
+    /// Opens a breaker's range, or leaves it closed for a period in case it comes back.
+    fn depart(&mut self, id: u64, now: u64) {
+        let Some(i) = self.closed.iter().position(|c| c.id == id) else {
+            return;
+        };
+        let granted = self.closed[i].granted;
+        let joined = self.closed[i].ticket.take().is_some();
+        if joined && self.machine.leave(now, granted) == Some(Action::End) {
+            let _mine = self.closed.remove(i);
+            self.quieten();
+            return;
+        }
+        if joined && !granted && self.machine.phase() != Phase::Idle {
+            self.closed[i].present = false;
+            let range = self.closed[i].closed;
+            // One that gives up again and again must not fill memory.
+            let same = self
+                .closed
+                .iter_mut()
+                .find(|c| c.id != id && !c.present && c.closed.overlaps(&range));
+            match same {
+                Some(other) => other.closed = other.closed.hull(&range),
+                None => return,
+            }
+        }
+        let _mine = self.closed.remove(i);
+    }
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! fcntl: leases taken, asked for, given back; and their end with the open file.
+
+use super::{
+    inode::{fields, whole_file, Inner, InodeState},
+    kapi::{
+        file::OpenFile,
+        process::ThreadGroup,
+        trace, //
+    },
+    lease::{Lease, State, F_UNBREAKABLE, F_UNLCK},
+    record::Charge,
+    stats,
+    table::Table,
+};
+use kernel::{
+    pid_namespace::PidNamespace,
+    prelude::*,
+    seq_file::{seq_print, SeqFile},
+    sync::lock::mutex::MutexGuard, //
+};
+
+/// `fcntl(fd, F_SETLEASE, arg)`. The argument is known to be good.
+pub(crate) fn set(table: &Table, file: &OpenFile<'_>, fd: u32, arg: u32) -> Result {
+    let result = match arg {
+        F_UNLCK => give_back(table, file),
+        _ => take(table, file, fd, arg & F_UNBREAKABLE != 0),
+    };
+    let id = file.mapping().id();
+    let me = ThreadGroup::current();
+    match result {
+        Ok(()) if arg == F_UNLCK => {
+            trace::lease_release(&fields(id, &whole_file(), &me, Ok(())));
+        }
+        Ok(()) => trace::lease_take(&fields(id, &whole_file(), &me, Ok(()))),
+        Err(e) if e != ENOIOCTLCMD => {
+            trace::deny(&fields(id, &whole_file(), &me, Err(e)));
+        }
+        Err(_) => (),
+    }
+    result
+}
+
+fn take(table: &Table, file: &OpenFile<'_>, fd: u32, unbreakable: bool) -> Result {
+    let mut fresh = Some(Lease::new(file, unbreakable)?);
+    let mapping = file.mapping();
+    table.with_new(mapping.key(), mapping.id(), |state, inner| {
+        wait_until_quiet(state, inner, file)?;
+        match inner.leases.iter().position(|l| l.file == file.key()) {
+            Some(i) => {
+                if inner.leases[i].unbreakable != unbreakable {
+                    inner.settle();
+                    if inner.charged(inner.leases[i].id) {
+                        return Err(EBUSY);
+                    }
+                }
+                let lease = &mut inner.leases[i];
+                lease.attach(file, fd)?;
+                lease.unbreakable = unbreakable;
+                lease.state = State::Held;
+                lease.holder = ThreadGroup::current();
+            }
+            None => {
+                inner.leases.reserve(1, GFP_KERNEL)?;
+                if let Some(mut lease) = fresh.take() {
+                    lease.id = inner.next_id();
+                    lease.attach(file, fd)?;
+                    inner.leases.push(lease, GFP_KERNEL)?;
+                }
+            }
+        }
+        Ok(())
+    })?
+}
+
+/// Waits until no layout change is under way, so that what is pinned next sees the new one.
+fn wait_until_quiet(
+    state: &InodeState,
+    inner: &mut MutexGuard<'_, Inner>,
+    file: &OpenFile<'_>,
+) -> Result {
+    let mut signalled = false;
+    while inner.busy() {
+        if file.nonblocking() {
+            return Err(EAGAIN);
+        }
+        if signalled {
+            return Err(ERESTARTSYS);
+        }
+        inner.waiters += 1;
+        signalled = state.quiet.wait_interruptible(inner);
+        inner.waiters -= 1;
+    }
+    Ok(())
+}
+
+fn give_back(table: &Table, file: &OpenFile<'_>) -> Result {
+    table
+        .with_known(file.mapping_key(), |_, inner| {
+            let i = inner
+                .leases
+                .iter()
+                .position(|l| l.file == file.key())
+                .ok_or(ENOIOCTLCMD)?;
+            inner.settle();
+            if inner.charged(inner.leases[i].id) {
+                return Err(EBUSY);
+            }
+            inner.remove_lease(i, file);
+            Ok(())
+        })
+        .unwrap_or(Err(ENOIOCTLCMD))
+}
+
+/// What F_GETLEASE reports, [`None`] without a lease on the file.
+pub(crate) fn get(table: &Table, file: &OpenFile<'_>) -> Option<u32> {
+    table
+        .with_known(file.mapping_key(), |_, inner| {
+            let lease = inner.leases.iter().find(|l| l.file == file.key())?;
+            Some(lease.reported())
+        })
+        .flatten()
+}
+
+/// The open file goes, and a lease on it: pins charged to it become orphans.
+pub(crate) fn release(table: &Table, file: &OpenFile<'_>) {
+    if stats::LEASES.get() == 0 {
+        return;
+    }
+    table.with_known(file.mapping_key(), |_, inner| {
+        if let Some(i) = inner.leases.iter().position(|l| l.file == file.key()) {
+            let holder = &inner.leases[i].holder;
+            trace::lease_release(&inner.fields(&whole_file(), holder, Ok(())));
+            inner.remove_lease(i, file);
+        }
+    });
+}
+
+/// Lines for /proc/locks, in the format of the others there.
+pub(crate) fn show(table: &Table, m: &SeqFile, ns: &PidNamespace, first: i64) {
+    let mut line = first;
+    table.each(|state, inner| {
+        for lease in inner.leases.iter() {
+            let Some(pid) = lease.holder.number_in(ns) else {
+                continue;
+            };
+            let stands = match lease.state {
+                State::Held => "ACTIVE   ",
+                State::Breaking => "BREAKING ",
+                State::Revoked => "REVOKED  ",
+            };
+            let kind = if lease.unbreakable {
+                "UNBREAKABLE"
+            } else {
+                "LONGTERM"
+            };
+            let (major, minor) = state.id.major_minor();
+            seq_print!(
+                m,
+                "{line}: LEASE  {stands} {kind} {pid} {major:02x}:{minor:02x}:{} 0 EOF\n",
+                state.id.ino
+            );
+            line += 1;
+        }
+    });
+}
+
+impl Inner {
+    fn remove_lease(&mut self, i: usize, file: &OpenFile<'_>) {
+        let Ok(lease) = self.leases.remove(i) else {
+            return;
+        };
+        lease.detach(file);
+        for record in self.records.iter_mut() {
+            match record.charge {
+                Charge::Lease { id, unbreakable } if id == lease.id => {
+                    record.charge = Charge::Orphan { unbreakable };
+                }
+                _ => (),
+            }
+        }
+    }
+}

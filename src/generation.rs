@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a generation does to holders: the notice, the revocation, the signals, the log.
+
+use super::{
+    breaker::Closed,
+    inode::{whole_file, Inner},
+    kapi::{
+        process::{Comm, ThreadGroup},
+        report,
+        trace, //
+    },
+    lease::State,
+    ledger::Tally,
+    machine::Action,
+    range::PageRange,
+    record::{pinned, Charge, Record},
+};
+use kernel::prelude::*;
+
+/// How a holder is stopped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    Sigbus,
+    Sigkill,
+}
+
+impl Inner {
+    /// The records of pages in `range`.
+    pub(crate) fn holders<'a>(
+        &'a self,
+        range: &'a PageRange,
+    ) -> impl Iterator<Item = &'a Record> + 'a {
+        self.records
+            .iter()
+            .map(|r| &**r)
+            .filter(move |r| r.range.overlaps(range))
+    }
+
+    /// A generation begins: each lease of the file that is held gets its notice.
+    pub(crate) fn begin_generation(&mut self) {
+        for record in self.records.iter_mut() {
+            record.exposed = false;
+        }
+        let id = self.id;
+        for lease in self.leases.iter_mut() {
+            if lease.state == State::Held {
+                lease.notify();
+                trace::sigio(&super::inode::fields(
+                    id,
+                    &whole_file(),
+                    &lease.holder,
+                    Ok(()),
+                ));
+            }
+        }
+    }
+
+    /// A generation is over: what was not revoked is held as before.
+    pub(crate) fn quieten(&mut self) {
+        for lease in self.leases.iter_mut() {
+            if lease.state == State::Breaking {
+                lease.state = State::Held;
+            }
+        }
+        self.closed.retain(|c| c.present);
+    }
+
+    /// Time passes. Returns whether something has happened.
+    pub(crate) fn advance(&mut self, now: u64) -> bool {
+        let mut moved = false;
+        while let Some(action) = self.machine.tick(now) {
+            moved = true;
+            match action {
+                Action::Revoke => {
+                    self.revoke();
+                    self.stop(Stop::Sigbus);
+                    self.spend();
+                }
+                Action::Kill => self.stop(Stop::Sigkill),
+                Action::Expire => (),
+                Action::End => self.quieten(),
+            }
+        }
+        moved
+    }
+
+    /// The current task has the right to signal these holders, or some of them.
+    pub(crate) fn expose(&mut self, folios: &PageRange, all: bool) {
+        for record in self.records.iter_mut() {
+            if record.range.overlaps(folios) && !record.exposed {
+                record.exposed = all || record.pinner.group().killable();
+            }
+        }
+    }
+
+    /// Is there a breaker that waits for this record?
+    fn in_the_way(&self, record: &Record) -> bool {
+        self.closed.iter().any(|c| c.waits_for(&record.range))
+    }
+
+    /// The breaker on whose behalf a holder is stopped. One does not stop oneself.
+    fn breaker_of(&self, record: &Record) -> Option<&Closed> {
+        self.closed
+            .iter()
+            .find(|c| c.waits_for(&record.range) && c.group != *record.pinner.group())
+    }
+
+    /// Revokes the leases that have pins in the way.
+    fn revoke(&mut self) {
+        self.settle();
+        for i in 0..self.leases.len() {
+            let lease = self.leases[i].id;
+            let in_the_way = self.records.iter().any(|r| {
+                matches!(r.charge, Charge::Lease { id, .. } if id == lease) && self.in_the_way(r)
+            });
+            if in_the_way && self.leases[i].state != State::Revoked {
+                self.leases[i].state = State::Revoked;
+                let holder = &self.leases[i].holder;
+                trace::lease_revoke(&self.fields(&whole_file(), holder, Ok(())));
+            }
+        }
+    }
+
+    /// Those in the way have had their chance.
+    fn spend(&mut self) {
+        for i in 0..self.records.len() {
+            if self.in_the_way(&self.records[i]) {
+                self.records[i].spent = true;
+            }
+        }
+    }
+
+    /// Signals each process that has pins in the way, once, where all conditions hold.
+    fn stop(&mut self, how: Stop) {
+        for i in 0..self.records.len() {
+            self.records[i].hit = false;
+        }
+        for i in 0..self.records.len() {
+            let record = &self.records[i];
+            let group = record.pinner.group();
+            let hit_before = self
+                .records
+                .iter()
+                .any(|r| r.hit && r.pinner.group() == group);
+            let fresh = match how {
+                Stop::Sigbus => !record.spent,
+                Stop::Sigkill => record.spent,
+            };
+            if fresh && !hit_before && self.may_stop(record) && self.signal(record, how) {
+                self.records[i].hit = true;
+            }
+        }
+    }
+
+    /// May the pinner of this record be stopped?
+    fn may_stop(&self, record: &Record) -> bool {
+        !record.foreign
+            && record.exposed
+            && record.pinner.accountable()
+            && self.breaker_of(record).is_some()
+            && self.certain(record)
+    }
+
+    /// Does the pinner still hold pages in the way, beyond doubt?
+    fn certain(&self, record: &Record) -> bool {
+        self.closed
+            .iter()
+            .filter(|c| c.waits_for(&record.range))
+            .filter_map(|c| c.folios.intersection(&record.range))
+            .any(|range| {
+                let (pins, folios) = pinned(&record.file.mapping(), &range);
+                let mut tally = Tally::new();
+                for r in self.holders(&folios) {
+                    if let Some(common) = r.range.intersection(&folios) {
+                        tally.add(r.pinner.group().id(), common.pages());
+                    }
+                }
+                tally.certain(pins)
+            })
+    }
+
+    /// Sends the signal; true if it was sent.
+    fn signal(&self, record: &Record, how: Stop) -> bool {
+        let Some(breaker) = self.breaker_of(record) else {
+            return false;
+        };
+        let group = record.pinner.group();
+        let range = breaker
+            .folios
+            .intersection(&record.range)
+            .unwrap_or(record.range);
+        let (sent, what) = match how {
+            Stop::Sigbus => (
+                group.sigbus(self.first_addr(group, &breaker.folios)),
+                c"SIGBUS",
+            ),
+            Stop::Sigkill => (group.sigkill(), c"SIGKILL"),
+        };
+        let fields = self.fields(&range, group, sent);
+        match how {
+            Stop::Sigbus => trace::sigbus(&fields),
+            Stop::Sigkill => trace::sigkill(&fields),
+        }
+        if sent.is_err() {
+            return false;
+        }
+        report::line(
+            what,
+            self.id,
+            (range.start_byte(), range.end_byte()),
+            (group.number(), record.pinner.comm()),
+            (breaker.group.number(), &breaker.comm),
+        );
+        true
+    }
+
+    /// Where the first of the process's pages in `range` was mapped.
+    fn first_addr(&self, group: &ThreadGroup, range: &PageRange) -> usize {
+        self.holders(range)
+            .filter(|r| r.pinner.group() == group && !r.foreign)
+            .min_by_key(|r| r.range.first())
+            .map_or(0, |r| r.addr_in(range))
+    }
+
+    /// The current task is refused, as others hold pages in `range`.
+    pub(crate) fn report_busy(&self, range: &PageRange) {
+        let me = ThreadGroup::current();
+        trace::busy(&self.fields(range, &me, Err(ETXTBSY)));
+        let unknown = Comm::unknown();
+        let holder = self.holders(range).next().map_or((0, &unknown), |r| {
+            (r.pinner.group().number(), r.pinner.comm())
+        });
+        report::line(
+            c"ETXTBSY",
+            self.id,
+            (range.start_byte(), range.end_byte()),
+            holder,
+            (me.number(), &Comm::current()),
+        );
+    }
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is known about one inode: its leases, records, pins in flight and the break under way.
+//!
+//! # Locks, in the order in which they are taken
+//!
+//! 1. `mmap_lock`, by the kernel, around the pin hooks;
+//! 2. the table's mutex (`table.rs`): held for a look-up, an insertion or a removal only, never
+//!    together with an inode's mutex;
+//! 3. an inode's mutex, [`InodeState::inner`]: never two of them;
+//! 4. what the C side takes for itself: the fasync list's, `i_pages`, siglock.
+//!
+//! Under 2 and 3 no lock of a filesystem, no `i_rwsem` and no `mmap_lock` is taken; files and paths
+//! are given back after unlocking, which is what [`Discarded`] is for.
+//!
+//! # Life
+//!
+//! An [`InodeState`] is found in the table by the address of the inode's mapping. It is alive while
+//! it has a lease (whose open file keeps the inode), a record (whose path does), a token or a
+//! breaker (whose callers do), or someone who waits to take a lease. With the last of them it is
+//! marked dead and leaves the table, and a generation that nobody is part of any more is forgotten,
+//! so that the address never outlives the inode.
+
+use super::{
+    breaker::Closed,
+    kapi::{
+        mapping::{InodeId, MappingKey},
+        process::ThreadGroup,
+        trace::Fields, //
+    },
+    lease::{Lease, LeaseId, State},
+    machine::Machine,
+    range::PageRange,
+    record::{Charge, Discarded, Record},
+};
+use kernel::{
+    new_condvar,
+    new_mutex,
+    prelude::*,
+    sync::{Arc, CondVar, Mutex}, //
+};
+
+/// What is known about one inode.
+///
+/// Reference counted: by the table, by tokens, by breakers and for the time of a hook.
+#[pin_data]
+pub(crate) struct InodeState {
+    /// Its name in the table.
+    pub(crate) key: MappingKey,
+    /// Its names for people.
+    pub(crate) id: InodeId,
+    /// Everything that changes.
+    #[pin]
+    pub(crate) inner: Mutex<Inner>,
+    /// Notified when no break is under way any more.
+    #[pin]
+    pub(crate) quiet: CondVar,
+}
+
+impl InodeState {
+    /// An inode about which nothing is known yet.
+    pub(crate) fn new(key: MappingKey, names: InodeId) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                key,
+                id: names,
+                inner <- new_mutex!(Inner::new(names), "longterm::inode"),
+                quiet <- new_condvar!("longterm::quiet"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+}
+
+/// A pin that is being made.
+pub(crate) struct InFlight {
+    /// Names it within its inode.
+    pub(crate) id: u64,
+    /// The pages.
+    pub(crate) range: PageRange,
+}
+
+/// What changes about an inode. Protected by [`InodeState::inner`].
+pub(crate) struct Inner {
+    /// As in [`InodeState`], for trace events.
+    pub(crate) id: InodeId,
+    /// Has left the table, or is about to: whoever finds it must look again.
+    pub(crate) dead: bool,
+    /// Leases, the oldest first.
+    pub(crate) leases: KVec<Lease>,
+    /// Records.
+    pub(crate) records: KVec<KBox<Record>>,
+    /// Pins in flight.
+    pub(crate) tokens: KVec<InFlight>,
+    /// Ranges that operations have closed.
+    pub(crate) closed: KVec<Closed>,
+    /// The break under way, if one has to wait.
+    pub(crate) machine: Machine,
+    /// Tasks that wait for [`InodeState::quiet`].
+    pub(crate) waiters: u32,
+    /// Records to be dropped after unlocking.
+    pub(crate) discarded: Discarded,
+    last_id: u64,
+}
+
+impl Inner {
+    fn new(id: InodeId) -> Self {
+        Self {
+            id,
+            dead: false,
+            leases: KVec::new(),
+            records: KVec::new(),
+            tokens: KVec::new(),
+            closed: KVec::new(),
+            machine: Machine::new(),
+            waiters: 0,
+            discarded: Discarded::new(),
+            last_id: 0,
+        }
+    }
+
+    /// A name not used before in this inode.
+    pub(crate) fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// Is there nobody whom a break would concern, and no breaker?
+    pub(crate) fn lonely(&self) -> bool {
+        self.leases.is_empty()
+            && self.records.is_empty()
+            && self.tokens.is_empty()
+            && !self.closed.iter().any(|c| c.present)
+    }
+
+    /// Is a layout change under way, or expected to come back?
+    pub(crate) fn busy(&self) -> bool {
+        self.machine.active() || self.closed.iter().any(|c| c.present)
+    }
+
+    /// Is a page of `range` closed to new pins?
+    pub(crate) fn is_closed(&self, range: &PageRange) -> bool {
+        self.closed.iter().any(|c| c.closed.overlaps(range))
+    }
+
+    /// Is a pin of pages in `range` in flight?
+    pub(crate) fn in_flight(&self, range: &PageRange) -> bool {
+        self.tokens.iter().any(|t| t.range.overlaps(range))
+    }
+
+    /// Closes the records whose pins have gone.
+    pub(crate) fn settle(&mut self) {
+        let mut i = 0;
+        while i < self.records.len() {
+            if self.records[i].pinned() {
+                i += 1;
+                continue;
+            }
+            let Ok(record) = self.records.remove(i) else {
+                break;
+            };
+            super::kapi::trace::unpin(&self.fields(&record.range, record.pinner.group(), Ok(())));
+            self.discarded.push(record);
+        }
+    }
+
+    /// Is a record charged to this lease?
+    pub(crate) fn charged(&self, lease: LeaseId) -> bool {
+        self.records
+            .iter()
+            .any(|r| matches!(r.charge, Charge::Lease { id, .. } if id == lease))
+    }
+
+    /// What a pin by `group`, on its own memory, through an open file with lease `on_file` is
+    /// charged to; [`None`] if nobody has taken a lease that would do.
+    pub(crate) fn lease_for(
+        &self,
+        on_file: impl Fn(&Lease) -> bool,
+        of_group: impl Fn(&ThreadGroup) -> bool,
+    ) -> Option<Charge> {
+        let live = || self.leases.iter().filter(|l| l.state != State::Revoked);
+        let lease = live()
+            .find(|l| on_file(l))
+            .or_else(|| live().find(|l| of_group(&l.holder)))?;
+        Some(Charge::Lease {
+            id: lease.id,
+            unbreakable: lease.unbreakable,
+        })
+    }
+
+    /// Fields of a trace event about this inode.
+    pub(crate) fn fields(&self, range: &PageRange, group: &ThreadGroup, result: Result) -> Fields {
+        fields(self.id, range, group, result)
+    }
+}
+
+/// Fields of a trace event.
+pub(crate) fn fields(
+    inode: InodeId,
+    range: &PageRange,
+    group: &ThreadGroup,
+    result: Result,
+) -> Fields {
+    Fields {
+        inode,
+        start: range.start_byte(),
+        end: range.end_byte(),
+        pid: group.number(),
+        result: result.map_or_else(|e| e.to_errno(), |()| 0),
+    }
+}
+
+/// The whole file: what a fcntl lease covers.
+pub(crate) fn whole_file() -> PageRange {
+    PageRange::of_bytes(0, i64::MAX).unwrap_or_else(|| unreachable!())
+}

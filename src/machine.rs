@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The course of a break, as a pure state machine: no kernel calls, no clock of its own.
+//!
+//! One machine an inode. From the first breaker that meets a pin to the end of the layout change
+//! (or to the last breaker's giving up, and one period) is a *generation*. It has one `t0` and one
+//! period, both sampled when it begins:
+//!
+//! ```text
+//!         begin          t0+T         t0+2T  [t0+3T]
+//!  Idle ---------> Notified -> Revoked -> [Killed] -> Expired
+//!    ^    SIGIO          SIGBUS       [SIGKILL]    ETXTBSY   |
+//!    +-------- the change is complete, or nobody came back --+
+//! ```
+//!
+//! The rung in brackets is there only if the administrator asked for it. A breaker that arrives
+//! later joins: no second notice, no new `t0`. Nothing is sent while no breaker is present: what is
+//! due then is sent when one comes back within a period, else never.
+//!
+//! Times are in milliseconds on a clock that only the caller knows.
+
+/// How far a generation has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// No break is under way.
+    Idle,
+    /// The holders of leases know.
+    Notified,
+    /// Time was up: leases are revoked, holders had SIGBUS.
+    Revoked,
+    /// Time was up once more: holders had SIGKILL.
+    Killed,
+    /// Nothing is left to try.
+    Expired,
+}
+
+/// Which rungs a new generation has before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ladder {
+    /// There are holders to notify and to stop.
+    Full,
+    /// All holders in the way went through an earlier ladder; only the last period is left.
+    Spent,
+}
+
+/// What a generation is made of, sampled at its begin.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// Time between two rungs; not 0.
+    pub(crate) period: u64,
+    /// Is there a SIGKILL rung?
+    pub(crate) kill: bool,
+}
+
+/// What the caller has to do after [`Machine::tick`] or [`Machine::leave`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Revoke the leases that have pins in the way, send SIGBUS.
+    Revoke,
+    /// Send SIGKILL.
+    Kill,
+    /// Breakers that were present get ETXTBSY from now on.
+    Expire,
+    /// The generation is over.
+    End,
+}
+
+/// What a breaker is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Its range is free.
+    Go,
+    /// Look again at this time, or when a pin goes.
+    Wait(u64),
+    /// Give up.
+    Busy,
+}
+
+/// A breaker's part in a generation.
+///
+/// Given out by [`Machine::begin`], of use until [`Machine::leave`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ticket {
+    /// For one that came after the end of the ladder: its own last period.
+    until: Option<u64>,
+}
+
+/// The state of a break on one inode. The caller provides the locking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Machine {
+    phase: Phase,
+    /// Breakers present.
+    breakers: u32,
+    /// When the next rung is reached; of no meaning in `Idle` and `Expired`.
+    due: u64,
+    /// When the generation is forgotten; of meaning while no breaker is present.
+    linger: u64,
+    period: u64,
+    kill: bool,
+}
+
+impl Machine {
+    /// No break is under way.
+    pub(crate) const fn new() -> Self {
+        Self {
+            phase: Phase::Idle,
+            breakers: 0,
+            due: 0,
+            linger: 0,
+            period: 0,
+            kill: false,
+        }
+    }
+
+    /// Is a generation alive?
+    pub(crate) fn active(&self) -> bool {
+        self.phase != Phase::Idle
+    }
+
+    /// How far the generation has got.
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Have the holders had their last warning?
+    pub(crate) fn past_notice(&self) -> bool {
+        !matches!(self.phase, Phase::Idle | Phase::Notified)
+    }
+
+    /// A breaker arrives. `terms` and `ladder` are used if it begins a generation, in which case
+    /// the result is true and the caller notifies. To be preceded and followed by
+    /// [`Self::tick`].
+    pub(crate) fn begin(&mut self, now: u64, terms: Terms, ladder: Ladder) -> (Ticket, bool) {
+        let new = !self.active();
+        if new {
+            self.period = terms.period;
+            self.kill = terms.kill;
+            self.due = now.saturating_add(terms.period);
+            self.phase = match ladder {
+                Ladder::Full => Phase::Notified,
+                Ladder::Spent if terms.kill => Phase::Killed,
+                Ladder::Spent => Phase::Revoked,
+            };
+        } else if self.breakers == 0 {
+            // What fell due while nobody was there counts from now: a holder has a full period
+            // between two rungs.
+            self.due = self.due.max(now);
+        }
+        self.breakers += 1;
+        let until = match self.phase {
+            Phase::Expired => Some(now.saturating_add(self.period)),
+            _ => None,
+        };
+        (Ticket { until }, new)
+    }
+
+    /// Time passes. To be called until it returns [`None`].
+    pub(crate) fn tick(&mut self, now: u64) -> Option<Action> {
+        if !self.active() {
+            return None;
+        }
+        if self.breakers == 0 {
+            return (now >= self.linger).then(|| self.end());
+        }
+        if self.phase == Phase::Expired || now < self.due {
+            return None;
+        }
+        // A clock that jumped over a whole period must not cost the holder that period.
+        let next = self.due.saturating_add(self.period);
+        self.due = if now >= next {
+            now.saturating_add(self.period)
+        } else {
+            next
+        };
+        let (phase, action) = match self.phase {
+            Phase::Notified => (Phase::Revoked, Action::Revoke),
+            Phase::Revoked if self.kill => (Phase::Killed, Action::Kill),
+            _ => (Phase::Expired, Action::Expire),
+        };
+        self.phase = phase;
+        Some(action)
+    }
+
+    /// What a breaker that is present has to do; `clear`: nothing is pinned in its range.
+    pub(crate) fn poll(&self, ticket: &Ticket, now: u64, clear: bool) -> Verdict {
+        if clear {
+            return Verdict::Go;
+        }
+        if self.phase != Phase::Expired {
+            return Verdict::Wait(self.due);
+        }
+        match ticket.until {
+            Some(until) if now < until => Verdict::Wait(until),
+            _ => Verdict::Busy,
+        }
+    }
+
+    /// A breaker goes; `done`: its layout change is complete.
+    pub(crate) fn leave(&mut self, now: u64, done: bool) -> Option<Action> {
+        self.breakers = self.breakers.saturating_sub(1);
+        if self.breakers > 0 || !self.active() {
+            return None;
+        }
+        if done {
+            return Some(self.end());
+        }
+        self.linger = now.saturating_add(self.period);
+        None
+    }
+
+    /// When [`Self::tick`] has something to do, if ever.
+    pub(crate) fn deadline(&self) -> Option<u64> {
+        match self.phase {
+            Phase::Idle => None,
+            _ if self.breakers == 0 => Some(self.linger),
+            Phase::Expired => None,
+            _ => Some(self.due),
+        }
+    }
+
+    /// Nobody is left whom the generation concerns.
+    pub(crate) fn abandon(&mut self) {
+        *self = Self::new();
+    }
+
+    fn end(&mut self) -> Action {
+        self.abandon();
+        Action::End
+    }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Long-term leases: pins of DAX files that can be taken back.
+//!
+//! Policy only, and safe Rust only. The kernel's side is `fs/longterm.c`, the way to it `rust/`.
+
+#[path = "../rust/mod.rs"]
+mod kapi;
+
+mod breaker;
+mod clock;
+mod fcntl;
+mod generation;
+mod inode;
+mod lease;
+mod ledger;
+mod ledger_kunit;
+mod machine;
+mod machine_kunit;
+mod manager;
+mod marks;
+mod pin;
+mod policy;
+mod range;
+mod range_kunit;
+mod record;
+mod stats;
+mod table;
+
+use self::{
+    kapi::registration::{abi, Registration},
+    manager::Manager, //
+};
+use kernel::prelude::*;
+
+module! {
+    type: Longterm,
+    name: "longterm",
+    authors: ["Longterm maintainers"],
+    description: "Long-term leases on files of DAX filesystems",
+    license: "GPL",
+}
+
+/// The module while it is loaded.
+struct Longterm {
+    _registration: Pin<KBox<Registration<Manager>>>,
+}
+
+impl kernel::Module for Longterm {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        let (kernel, ours) = abi();
+        if kernel != ours {
+            pr_err!(
+                "kernel hook table ABI {kernel}, module wants {ours}: rebuild the module against this kernel\n"
+            );
+            return Err(EPROTO);
+        }
+        let registration = Registration::new(Manager::new()).inspect_err(|e| {
+            if *e == EBUSY {
+                pr_err!("another module manages long-term leases already\n");
+            }
+        })?;
+        Ok(Self {
+            _registration: registration,
+        })
+    }
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The module's one object: what the hooks and the deferred work operate on.
+
+use super::{
+    breaker::{self, Breaker},
+    clock::Clock,
+    fcntl,
+    kapi::{
+        deferred,
+        file::OpenFile,
+        hooks::{BreakRequest, Operations, PinRequest},
+        mapping::MappingKey,
+        report, //
+    },
+    marks::Marks,
+    pin::{self, Token},
+    stats,
+    table::Table,
+};
+use kernel::{pid_namespace::PidNamespace, prelude::*, seq_file::SeqFile};
+
+/// The module's state. Lives as long as its registration.
+#[pin_data]
+pub(crate) struct Manager {
+    #[pin]
+    table: Table,
+    #[pin]
+    clock: Clock,
+    marks: Marks,
+}
+
+impl Manager {
+    /// With nothing known.
+    pub(crate) fn new() -> impl PinInit<Self, Error> {
+        kernel::try_pin_init!(Self {
+            table <- Table::new(),
+            clock <- Clock::new(),
+            marks: Marks::new(),
+        }? Error)
+    }
+}
+
+impl Operations for Manager {
+    type Token = Token;
+    type Breaker = Breaker;
+
+    fn setlease(&self, file: &OpenFile<'_>, fd: u32, arg: u32) -> Result {
+        fcntl::set(&self.table, file, fd, arg)
+    }
+
+    fn getlease(&self, file: &OpenFile<'_>) -> Option<u32> {
+        fcntl::get(&self.table, file)
+    }
+
+    fn release(&self, file: &OpenFile<'_>) {
+        fcntl::release(&self.table, file);
+    }
+
+    fn show_locks(&self, m: &SeqFile, ns: &PidNamespace, id: i64) {
+        fcntl::show(&self.table, m, ns, id);
+    }
+
+    fn pin_begin(&self, request: &PinRequest<'_>) -> Result<KBox<Token>> {
+        pin::begin(&self.table, request)
+    }
+
+    fn pin_commit(&self, request: &PinRequest<'_>, token: &Token, pages: u64) -> Result {
+        pin::commit(&self.table, request, token, pages)
+    }
+
+    fn pin_abort(&self, token: &Token) {
+        pin::abort(&self.table, token);
+    }
+
+    fn unpin(&self, mapping: MappingKey) {
+        if stats::RECORDS.get() > 0 && self.marks.set(mapping) {
+            deferred::settle_soon();
+        }
+    }
+
+    fn break_begin(
+        &self,
+        request: &BreakRequest<'_>,
+        breaker: &mut Option<KBox<Breaker>>,
+    ) -> Result {
+        breaker::begin(&self.table, &self.clock, request, breaker)
+    }
+
+    fn break_poll(
+        &self,
+        request: &BreakRequest<'_>,
+        breaker: &mut Breaker,
+        wait_ms: &mut Option<u64>,
+    ) -> Result {
+        breaker::poll(&self.table, &self.clock, request, breaker, wait_ms)
+    }
+
+    fn break_end(&self, breaker: &Breaker, result: i32) {
+        breaker::end(&self.table, &self.clock, breaker, result);
+    }
+
+    fn settle(&self) {
+        let marked = self.marks.take();
+        self.table.each(|state, inner| {
+            if marked.has(state.key) {
+                inner.settle();
+            }
+        });
+    }
+
+    fn tick(&self) {
+        self.clock.ring();
+        let mut next: Option<u64> = None;
+        self.table.each(|state, inner| {
+            if inner.advance(report::now_ms()) {
+                state.key.wake();
+            }
+            next = match (next, inner.machine.deadline()) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
+        });
+        self.clock.arm(next, report::now_ms());
+    }
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Pins: admission, and the record that is made of one.
+
+use super::{
+    inode::{fields, InFlight, Inner, InodeState},
+    kapi::{
+        file::KeptFile,
+        hooks::PinRequest,
+        process::ThreadGroup,
+        registration::ModuleRef,
+        trace, //
+    },
+    policy::{no_lease, NoLease},
+    range::PageRange,
+    record::{Charge, Record},
+    table::Table,
+};
+use kernel::{prelude::*, sync::Arc};
+
+/// A pin in flight: counted in its inode from `pin_begin` to `pin_commit` or `pin_abort`. Keeps the
+/// module loaded in between, where no hook runs.
+pub(crate) struct Token {
+    state: Arc<InodeState>,
+    id: u64,
+    _module: ModuleRef,
+}
+
+/// May this be pinned? See `Operations::pin_begin`.
+pub(crate) fn begin(table: &Table, pin: &PinRequest<'_>) -> Result<KBox<Token>> {
+    let range = PageRange::of_pages(pin.index(), pin.pages()).ok_or(EINVAL)?;
+    let mapping = pin.file().mapping();
+    let result = table.with_new(mapping.key(), mapping.id(), |state, inner| {
+        if inner.is_closed(&range) {
+            return Err(EAGAIN);
+        }
+        charge(inner, pin)?;
+        let id = inner.next_id();
+        let token = KBox::new(
+            Token {
+                state: state.clone(),
+                id,
+                _module: ModuleRef::get().ok_or(EOPNOTSUPP)?,
+            },
+            GFP_KERNEL,
+        )?;
+        inner.tokens.push(InFlight { id, range }, GFP_KERNEL)?;
+        Ok(token)
+    });
+    let result = match result {
+        Ok(result) => result,
+        Err(e) => Err(e),
+    };
+    if let Err(e) = &result {
+        deny(pin, &range, *e);
+    }
+    result
+}
+
+/// The first pages are pinned. See `Operations::pin_commit`.
+pub(crate) fn commit(table: &Table, pin: &PinRequest<'_>, token: &Token, pages: u64) -> Result {
+    let range = PageRange::of_pages(pin.index(), pages).ok_or(EINVAL)?;
+    let result = commit_range(table, pin, token, range);
+    if let Err(e) = result {
+        deny(pin, &range, e);
+    }
+    result
+}
+
+fn commit_range(table: &Table, pin: &PinRequest<'_>, token: &Token, range: PageRange) -> Result {
+    let file = pin.file();
+    let module = ModuleRef::get().ok_or(EOPNOTSUPP)?;
+    let kept = KeptFile::new(&file, pin.shared_writable())?;
+    // Made before the mutex is taken; dropped after it if it is not needed.
+    let mut record = Some(Record::new(
+        range,
+        pin.addr(),
+        Charge::Automatic,
+        pin.foreign(),
+        kept,
+        module,
+    )?);
+    table
+        .with(&token.state, |_, inner| {
+            if !file.mapping().protectable() {
+                return Err(EOPNOTSUPP);
+            }
+            if inner.is_closed(&range) {
+                return Err(EAGAIN);
+            }
+            let charge = charge(inner, pin)?;
+            inner.records.reserve(1, GFP_KERNEL)?;
+            if let Some(mut new) = record.take() {
+                new.charge = charge;
+                trace::pin(&inner.fields(&range, new.pinner.group(), Ok(())));
+                if inner.records.iter_mut().rev().any(|r| r.absorb(&new)) {
+                    record = Some(new);
+                } else {
+                    inner.records.push(new, GFP_KERNEL)?;
+                }
+            }
+            inner.forget(token.id);
+            Ok(())
+        })
+        .unwrap_or(Err(EAGAIN))
+}
+
+/// Nothing was pinned, or it was unpinned. See `Operations::pin_abort`.
+pub(crate) fn abort(table: &Table, token: &Token) {
+    table.with(&token.state, |_, inner| inner.forget(token.id));
+    // A breaker may have waited for this.
+    token.state.key.wake();
+}
+
+/// What a pin is charged to.
+fn charge(inner: &Inner, pin: &PinRequest<'_>) -> Result<Charge> {
+    let file = pin.file();
+    let key = file.key();
+    let me = ThreadGroup::current();
+    let of_group = |group: &ThreadGroup| {
+        if pin.foreign() {
+            group.runs_on(pin.mm())
+        } else {
+            *group == me
+        }
+    };
+    if let Some(charge) = inner.lease_for(|lease| lease.file == key, of_group) {
+        return Ok(charge);
+    }
+    match no_lease() {
+        // Who can only read the file can't hold up its owner.
+        NoLease::Automatic if pin.shared_writable() || file.may_lease() => Ok(Charge::Automatic),
+        NoLease::Automatic => Err(EACCES),
+    }
+}
+
+fn deny(pin: &PinRequest<'_>, range: &PageRange, e: Error) {
+    let id = pin.file().mapping().id();
+    trace::deny(&fields(id, range, &ThreadGroup::current(), Err(e)));
+}
+
+impl Inner {
+    fn forget(&mut self, token: u64) {
+        self.tokens.retain(|t| t.id != token);
+    }
+}

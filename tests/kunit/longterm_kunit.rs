@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The module's pure parts and their KUnit suites, without the module: they need no DAX, so
+//! kunit.py can run them under UML.
+//!
+//! The list of pure files is the list of modules below. [`Machine`](machine::Machine) and the
+//! others are used by the tests only here, hence the `dead_code`.
+
+#![allow(dead_code)]
+
+#[path = "../../src/ledger.rs"]
+mod ledger;
+#[path = "../../src/ledger_kunit.rs"]
+mod ledger_kunit;
+#[path = "../../src/machine.rs"]
+mod machine;
+#[path = "../../src/machine_kunit.rs"]
+mod machine_kunit;
+#[path = "../../src/range.rs"]
+mod range;
+#[path = "../../src/range_kunit.rs"]
+mod range_kunit;
+
+use kernel::prelude::*;
+
+module! {
+    type: Suites,
+    name: "longterm_kunit",
+    authors: ["Longterm maintainers"],
+    description: "KUnit suites of longterm",
+    license: "GPL",
+}
+
+struct Suites;
+
+impl kernel::Module for Suites {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        Ok(Self)
+    }
+}
