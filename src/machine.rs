@@ -19,6 +19,9 @@
 //!
 //! Times are in milliseconds on a clock that only the caller knows.
 
+#[path = "machine_kunit.rs"]
+mod kunit;
+
 /// How far a generation has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {

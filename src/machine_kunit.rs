@@ -1,3 +1,417 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! KUnit: placeholder
+//! KUnit: every reachable state of the machine with up to two breakers, every input in each.
+//!
+//! Time goes in half periods, one at a time with a tick after each (as the module does), or in one
+//! jump of several (a suspended guest). States that differ only by when they happen are one.
+
+use super::*;
+use kernel::prelude::*;
+
+const PERIOD: u64 = 2;
+const NOW: u64 = 1000;
+const JUMP: u64 = 5;
+
+/// How many states there are, and how many ways from one to another: a change of the machine that
+/// adds or loses one is seen here.
+const WITHOUT_SIGKILL: (usize, usize) = (114, 701);
+const WITH_SIGKILL: (usize, usize) = (221, 1347);
+
+/// As `assert!`, which outside of a test function would stop the machine instead of the test.
+macro_rules! hold {
+    ($condition:expr) => {
+        if !$condition {
+            pr_err!("machine: line {}: {}\n", line!(), stringify!($condition));
+            return Err(EINVAL);
+        }
+    };
+}
+
+/// A breaker that is present, with the time for which it has waited, if that is known.
+#[derive(Clone, Copy, PartialEq)]
+struct Waiter {
+    ticket: Ticket,
+    age: Option<u64>,
+}
+
+/// The machine and what a test has to remember about its generation.
+#[derive(Clone, Copy, PartialEq)]
+struct World {
+    machine: Machine,
+    waiters: [Option<Waiter>; 2],
+    full: bool,
+    notices: u32,
+    sigbus: u32,
+    sigkill: u32,
+}
+
+#[derive(Clone, Copy)]
+enum Input {
+    Begin(usize, Ladder),
+    Leave(usize, bool),
+    Time(u64),
+    Abandon,
+}
+
+const INPUTS: [Input; 11] = [
+    Input::Begin(0, Ladder::Full),
+    Input::Begin(0, Ladder::Spent),
+    Input::Begin(1, Ladder::Full),
+    Input::Begin(1, Ladder::Spent),
+    Input::Leave(0, true),
+    Input::Leave(0, false),
+    Input::Leave(1, true),
+    Input::Leave(1, false),
+    Input::Time(1),
+    Input::Time(JUMP),
+    Input::Abandon,
+];
+
+impl World {
+    const fn new() -> Self {
+        Self {
+            machine: Machine::new(),
+            waiters: [None; 2],
+            full: false,
+            notices: 0,
+            sigbus: 0,
+            sigkill: 0,
+        }
+    }
+
+    fn present(&self) -> usize {
+        self.waiters.iter().flatten().count()
+    }
+
+    /// The longest that a breaker may wait.
+    fn limit(&self, kill: bool) -> u64 {
+        match (self.full, kill) {
+            (true, true) => 3 * PERIOD,
+            (true, false) => 2 * PERIOD,
+            (false, _) => PERIOD,
+        }
+    }
+
+    fn forget_generation(&mut self) {
+        self.full = false;
+        self.notices = 0;
+        self.sigbus = 0;
+        self.sigkill = 0;
+    }
+
+    fn tick(&mut self, now: u64) -> Result {
+        let mut steps = 0;
+        while let Some(action) = self.machine.tick(now) {
+            steps += 1;
+            // One rung at a time, however late it is.
+            hold!(steps == 1);
+            match action {
+                Action::Revoke => self.sigbus += 1,
+                Action::Kill => self.sigkill += 1,
+                Action::Expire => hold!(self.present() > 0),
+                Action::End => {
+                    hold!(self.present() == 0);
+                    self.forget_generation();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The state after `input`, or [`None`] where it makes no sense.
+    fn after(&self, input: Input, terms: Terms) -> Result<Option<Self>> {
+        let mut next = *self;
+        match input {
+            Input::Begin(slot, ladder) => {
+                if self.waiters[slot].is_some() {
+                    return Ok(None);
+                }
+                let idle = !next.machine.active();
+                let (ticket, first) = next.machine.begin(NOW, terms, ladder);
+                hold!(first == idle);
+                if first {
+                    next.full = ladder == Ladder::Full;
+                    next.notices += 1;
+                }
+                next.waiters[slot] = Some(Waiter {
+                    ticket,
+                    age: Some(0),
+                });
+                next.tick(NOW)?;
+            }
+            Input::Leave(slot, done) => {
+                if next.waiters[slot].take().is_none() {
+                    return Ok(None);
+                }
+                let end = next.machine.leave(NOW, done);
+                hold!((end == Some(Action::End)) == (done && next.present() == 0));
+                if end.is_some() {
+                    next.forget_generation();
+                }
+            }
+            Input::Time(by) => {
+                for waiter in next.waiters.iter_mut().flatten() {
+                    waiter.age = match waiter.age {
+                        Some(age) if by == 1 => Some(age + 1),
+                        _ => None,
+                    };
+                }
+                next.tick(NOW + by)?;
+                next.drop_busy(NOW + by, terms.kill)?;
+                next.shift(by);
+            }
+            Input::Abandon => {
+                if next.present() > 0 {
+                    return Ok(None);
+                }
+                next.machine.abandon();
+                next.forget_generation();
+            }
+        }
+        Ok(Some(next))
+    }
+
+    /// Breakers that are told to give up do so; nobody waits beyond the limit.
+    fn drop_busy(&mut self, now: u64, kill: bool) -> Result {
+        for slot in 0..self.waiters.len() {
+            let Some(waiter) = self.waiters[slot] else {
+                continue;
+            };
+            hold!(self.machine.poll(&waiter.ticket, now, true) == Verdict::Go);
+            match self.machine.poll(&waiter.ticket, now, false) {
+                Verdict::Go => hold!(self.present() == 0),
+                Verdict::Wait(until) => {
+                    hold!(until > now);
+                    hold!(until - now <= PERIOD);
+                    if let Some(age) = waiter.age {
+                        hold!(age < self.limit(kill));
+                    }
+                }
+                Verdict::Busy => {
+                    hold!(self.machine.phase() == Phase::Expired);
+                    self.waiters[slot] = None;
+                    hold!(self.machine.leave(now, false).is_none());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes now [`NOW`] again, and times that mean nothing 0.
+    fn shift(&mut self, by: u64) {
+        let m = &mut self.machine;
+        m.due -= m.due.min(by);
+        m.linger -= m.linger.min(by);
+        for waiter in self.waiters.iter_mut().flatten() {
+            if let Some(until) = &mut waiter.ticket.until {
+                *until = (*until - by).max(NOW);
+            }
+        }
+    }
+
+    fn normal(mut self) -> Self {
+        let present = self.present();
+        let m = &mut self.machine;
+        if matches!(m.phase, Phase::Idle | Phase::Expired) {
+            m.due = 0;
+        } else if present == 0 {
+            m.due = m.due.max(NOW);
+        }
+        if present > 0 || m.phase == Phase::Idle {
+            m.linger = 0;
+        }
+        self
+    }
+
+    /// What holds in every state.
+    fn check(&self, kill: bool) -> Result {
+        let m = &self.machine;
+        hold!(m.breakers as usize == self.present());
+        hold!(self.notices <= 1);
+        hold!(self.sigbus <= 1);
+        hold!(self.sigkill <= self.sigbus);
+        hold!(kill || self.sigkill == 0);
+        hold!(kill || m.phase != Phase::Killed);
+        hold!(self.full || self.sigbus == 0);
+        hold!(m.active() == (self.notices == 1));
+        hold!(m.past_notice() || self.sigbus == 0);
+        // Whoever is there, or will be forgotten, has a time at which that happens.
+        match m.deadline() {
+            None => hold!(!m.active() || (m.phase == Phase::Expired && self.present() > 0)),
+            Some(at) => hold!(m.active() && at <= NOW + PERIOD),
+        }
+        Ok(())
+    }
+}
+
+/// Visits all states that are reachable; returns how many there are, and how many transitions.
+fn walk(kill: bool) -> Result<(usize, usize)> {
+    let terms = Terms {
+        period: PERIOD,
+        kill,
+    };
+    let mut seen = KVec::new();
+    seen.push(World::new(), GFP_KERNEL)?;
+    let mut transitions = 0;
+    let mut at = 0;
+    while at < seen.len() {
+        let world = seen[at];
+        at += 1;
+        for input in INPUTS {
+            let Some(next) = world.after(input, terms)? else {
+                continue;
+            };
+            let next = next.normal();
+            next.check(kill)?;
+            transitions += 1;
+            if !seen.iter().any(|w| *w == next) {
+                seen.push(next, GFP_KERNEL)?;
+            }
+        }
+    }
+    Ok((seen.len(), transitions))
+}
+
+#[kunit_tests(longterm_machine)]
+mod tests {
+    use super::*;
+
+    const TERMS: Terms = Terms {
+        period: 1000,
+        kill: false,
+    };
+
+    #[test]
+    fn every_state_and_input_without_sigkill() -> Result {
+        let found = walk(false)?;
+        assert!(found == WITHOUT_SIGKILL);
+        Ok(())
+    }
+
+    #[test]
+    fn every_state_and_input_with_sigkill() -> Result {
+        let found = walk(true)?;
+        assert!(found == WITH_SIGKILL);
+        Ok(())
+    }
+
+    #[test]
+    fn the_ladder_in_order() {
+        let mut m = Machine::new();
+        let (ticket, first) = m.begin(50, TERMS, Ladder::Full);
+        assert!(first);
+        assert!(m.poll(&ticket, 50, false) == Verdict::Wait(1050));
+        assert!(m.tick(1049).is_none());
+        assert!(m.tick(1050) == Some(Action::Revoke));
+        assert!(m.tick(1050).is_none());
+        assert!(m.poll(&ticket, 1050, false) == Verdict::Wait(2050));
+        assert!(m.tick(2050) == Some(Action::Expire));
+        assert!(m.poll(&ticket, 2050, false) == Verdict::Busy);
+        assert!(m.poll(&ticket, 2050, true) == Verdict::Go);
+        assert!(m.tick(9999).is_none());
+    }
+
+    #[test]
+    fn the_ladder_with_sigkill() {
+        let mut m = Machine::new();
+        let terms = Terms {
+            kill: true,
+            ..TERMS
+        };
+        let (ticket, _) = m.begin(0, terms, Ladder::Full);
+        assert!(m.tick(1000) == Some(Action::Revoke));
+        assert!(m.tick(2000) == Some(Action::Kill));
+        assert!(m.poll(&ticket, 2000, false) == Verdict::Wait(3000));
+        assert!(m.tick(3000) == Some(Action::Expire));
+    }
+
+    #[test]
+    fn a_joiner_has_no_time_of_its_own() {
+        let mut m = Machine::new();
+        let (_, first) = m.begin(0, TERMS, Ladder::Full);
+        assert!(first);
+        let later = Terms {
+            period: 77_000,
+            kill: true,
+        };
+        let (ticket, first) = m.begin(600, later, Ladder::Full);
+        assert!(!first);
+        assert!(m.poll(&ticket, 600, false) == Verdict::Wait(1000));
+    }
+
+    #[test]
+    fn an_interrupted_break_is_remembered_for_a_period() {
+        let mut m = Machine::new();
+        m.begin(0, TERMS, Ladder::Full);
+        assert!(m.leave(300, false).is_none());
+        assert!(m.deadline() == Some(1300));
+        // What falls due meanwhile is not sent ...
+        assert!(m.tick(1299).is_none());
+        assert!(m.phase() == Phase::Notified);
+        // ... unless someone comes back, and then the next rung is a full period away.
+        let mut back = m;
+        let (ticket, first) = back.begin(1299, TERMS, Ladder::Full);
+        assert!(!first);
+        assert!(back.tick(1299) == Some(Action::Revoke));
+        assert!(back.poll(&ticket, 1299, false) == Verdict::Wait(2299));
+        // Else all is forgotten.
+        assert!(m.tick(1300) == Some(Action::End));
+        assert!(m.begin(1301, TERMS, Ladder::Full).1);
+    }
+
+    #[test]
+    fn a_complete_change_ends_it_at_once() {
+        let mut m = Machine::new();
+        m.begin(0, TERMS, Ladder::Full);
+        m.begin(1, TERMS, Ladder::Full);
+        assert!(m.leave(2, true).is_none());
+        assert!(m.active());
+        assert!(m.leave(3, true) == Some(Action::End));
+        assert!(!m.active());
+        assert!(m.deadline().is_none());
+    }
+
+    #[test]
+    fn after_the_end_each_breaker_gets_one_period() {
+        let mut m = Machine::new();
+        m.begin(0, TERMS, Ladder::Full);
+        m.tick(1000);
+        m.tick(2000);
+        let (ticket, first) = m.begin(2500, TERMS, Ladder::Spent);
+        assert!(!first);
+        assert!(m.poll(&ticket, 2500, false) == Verdict::Wait(3500));
+        assert!(m.poll(&ticket, 3500, false) == Verdict::Busy);
+        assert!(m.tick(3500).is_none());
+
+        let mut m = Machine::new();
+        let (ticket, first) = m.begin(0, TERMS, Ladder::Spent);
+        assert!(first);
+        assert!(m.poll(&ticket, 0, false) == Verdict::Wait(1000));
+        assert!(m.tick(1000) == Some(Action::Expire));
+        assert!(m.poll(&ticket, 1000, false) == Verdict::Busy);
+    }
+
+    #[test]
+    fn a_late_clock_costs_no_holder_its_period() {
+        let mut m = Machine::new();
+        m.begin(0, TERMS, Ladder::Full);
+        assert!(m.tick(60_000) == Some(Action::Revoke));
+        assert!(m.tick(60_000).is_none());
+        assert!(m.tick(60_999).is_none());
+        assert!(m.tick(61_000) == Some(Action::Expire));
+    }
+
+    #[test]
+    fn times_do_not_wrap() {
+        let mut m = Machine::new();
+        let forever = Terms {
+            period: u64::MAX,
+            kill: false,
+        };
+        let (ticket, _) = m.begin(5, forever, Ladder::Full);
+        assert!(m.poll(&ticket, 6, false) == Verdict::Wait(u64::MAX));
+        assert!(m.tick(u64::MAX - 1).is_none());
+        assert!(m.leave(7, false).is_none());
+        assert!(m.deadline() == Some(u64::MAX));
+    }
+}

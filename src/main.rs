@@ -16,7 +16,6 @@ mod lease;
 mod ledger;
 mod ledger_kunit;
 mod machine;
-mod machine_kunit;
 mod manager;
 mod marks;
 mod pin;

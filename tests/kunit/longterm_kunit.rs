@@ -14,8 +14,6 @@ mod ledger;
 mod ledger_kunit;
 #[path = "../../src/machine.rs"]
 mod machine;
-#[path = "../../src/machine_kunit.rs"]
-mod machine_kunit;
 #[path = "../../src/range.rs"]
 mod range;
 #[path = "../../src/range_kunit.rs"]
