@@ -35,6 +35,8 @@ pub(crate) struct Closed {
     pub(crate) folios: PageRange,
     /// The operation is there; else it gave up, and may come back within a period.
     pub(crate) present: bool,
+    /// It has a right to the file's blocks, whoever holds them.
+    pub(crate) takes_back: bool,
     /// It was told to go on.
     pub(crate) granted: bool,
     /// Its part in the generation, if it is part of it.
@@ -84,12 +86,11 @@ pub(crate) fn begin(
 
     let mapping = request.mapping();
     let (pins, folios) = pinned(&mapping, &want);
-    let exposes_all = pins > 0 && mapping.may_take_back();
     let now = report::now_ms();
     let mut deadline = None;
     let outcome = table
         .with(&breaker.state, |_, inner| {
-            let outcome = inner.admit(&breaker, pins, folios, exposes_all, now);
+            let outcome = inner.admit(&breaker, pins, folios, now);
             if let Outcome::Refused(_) = outcome {
                 inner.depart(breaker.id, now);
             } else if matches!(outcome, Outcome::Wait(_)) && request.nonblocking() {
@@ -144,6 +145,7 @@ fn close(table: &Table, request: &BreakRequest<'_>, want: PageRange) -> Result<K
                 closed: want.outward(ENTRY_PAGES),
                 folios: want,
                 present: true,
+                takes_back: mapping.may_take_back(),
                 granted: false,
                 ticket: None,
                 group: ThreadGroup::current(),
@@ -235,14 +237,7 @@ impl Inner {
     }
 
     /// What a breaker that has closed its range and counted is told.
-    fn admit(
-        &mut self,
-        breaker: &Breaker,
-        pins: u64,
-        folios: PageRange,
-        exposes_all: bool,
-        now: u64,
-    ) -> Outcome {
+    fn admit(&mut self, breaker: &Breaker, pins: u64, folios: PageRange, now: u64) -> Outcome {
         let Some(clear) = self.note(breaker.id, pins, folios) else {
             return Outcome::Refused(EAGAIN);
         };
@@ -256,7 +251,7 @@ impl Inner {
             return Outcome::Refused(e);
         }
         self.join(breaker, now);
-        self.expose(&folios, exposes_all);
+        self.expose(breaker.id, &folios);
         self.advance(now);
         self.verdict(breaker, false, now)
     }

@@ -39,9 +39,6 @@ impl Inner {
 
     /// A generation begins: each lease of the file that is held gets its notice.
     pub(crate) fn begin_generation(&mut self) {
-        for record in self.records.iter_mut() {
-            record.exposed = false;
-        }
         let id = self.id;
         for lease in self.leases.iter_mut() {
             if lease.state == State::Held {
@@ -85,25 +82,35 @@ impl Inner {
         moved
     }
 
-    /// The current task has the right to signal these holders, or some of them.
-    pub(crate) fn expose(&mut self, folios: &PageRange, all: bool) {
+    /// The current task is breaker `id`; notes which holders in its way it could kill(2).
+    pub(crate) fn expose(&mut self, id: u64, folios: &PageRange) {
         for record in self.records.iter_mut() {
-            if record.range.overlaps(folios) && !record.exposed {
-                record.exposed = all || record.pinner.group().killable();
+            let known = self
+                .closed
+                .iter()
+                .any(|c| c.id == record.exposed_to && c.present);
+            if record.range.overlaps(folios) && !known && record.pinner.group().killable() {
+                record.exposed_to = id;
             }
         }
     }
 
-    /// Is there a breaker that waits for this record?
+    /// Is there a breaker that waits for this record? One's own breaks do not count: they end
+    /// with EDEADLK and take nothing from oneself.
     fn in_the_way(&self, record: &Record) -> bool {
-        self.closed.iter().any(|c| c.waits_for(&record.range))
+        self.breakers_of(record).next().is_some()
     }
 
-    /// The breaker on whose behalf a holder is stopped. One does not stop oneself.
-    fn breaker_of(&self, record: &Record) -> Option<&Closed> {
+    fn breakers_of<'a>(&'a self, record: &'a Record) -> impl Iterator<Item = &'a Closed> + 'a {
         self.closed
             .iter()
-            .find(|c| c.waits_for(&record.range) && c.group != *record.pinner.group())
+            .filter(|c| c.waits_for(&record.range) && c.group != *record.pinner.group())
+    }
+
+    /// A breaker on whose behalf the pinner may be signalled.
+    fn breaker_over<'a>(&'a self, record: &'a Record) -> Option<&'a Closed> {
+        self.breakers_of(record)
+            .find(|c| c.takes_back || c.id == record.exposed_to)
     }
 
     /// Revokes the leases that have pins in the way.
@@ -156,9 +163,8 @@ impl Inner {
     /// May the pinner of this record be stopped?
     fn may_stop(&self, record: &Record) -> bool {
         !record.foreign
-            && record.exposed
             && record.pinner.accountable()
-            && self.breaker_of(record).is_some()
+            && self.breaker_over(record).is_some()
             && self.certain(record)
     }
 
@@ -182,7 +188,7 @@ impl Inner {
 
     /// Sends the signal; true if it was sent.
     fn signal(&self, record: &Record, how: Stop) -> bool {
-        let Some(breaker) = self.breaker_of(record) else {
+        let Some(breaker) = self.breaker_over(record) else {
             return false;
         };
         let group = record.pinner.group();

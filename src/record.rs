@@ -68,8 +68,8 @@ pub(crate) struct Record {
     pub(crate) spent: bool,
     /// Its pinner was signalled in the present step.
     pub(crate) hit: bool,
-    /// A breaker of this generation has the right to signal the pinner.
-    pub(crate) exposed: bool,
+    /// A breaker that has the right to signal the pinner; 0 for none.
+    pub(crate) exposed_to: u64,
     /// The file.
     pub(crate) file: KeptFile,
     /// The next one in a list of records to be dropped.
@@ -96,7 +96,7 @@ impl Record {
                 foreign,
                 spent: false,
                 hit: false,
-                exposed: false,
+                exposed_to: 0,
                 file,
                 next: None,
                 _module: module,
