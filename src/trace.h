@@ -11,6 +11,7 @@
 #if !defined(_LONGTERM_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
 #define _LONGTERM_TRACE_H
 
+#include <linux/types.h>
 #include <linux/kdev_t.h>
 #include <linux/tracepoint.h>
 
