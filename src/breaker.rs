@@ -233,6 +233,10 @@ impl Inner {
         let mine = self.closed_mut(id)?;
         mine.folios = folios;
         mine.granted = clear;
+        // The records of pins that went just now; and those that are left are up to date.
+        if self.holders(&folios).next().is_some() {
+            self.settle();
+        }
         Some(clear)
     }
 
@@ -246,7 +250,6 @@ impl Inner {
             self.join_if_concerned(breaker, now);
             return Outcome::Go;
         }
-        self.settle();
         if let Err(e) = self.refusal(&folios) {
             return Outcome::Refused(e);
         }
@@ -263,7 +266,6 @@ impl Inner {
         self.advance(now);
         if !clear && self.machine.past_notice() {
             let me = ThreadGroup::current();
-            self.settle();
             if self.holders(&folios).any(|r| *r.pinner.group() == me) {
                 return Outcome::Refused(EDEADLK);
             }
