@@ -141,7 +141,8 @@ def sigbus_without_pins_in_range(t):
 @test
 def events_tell_the_story(t):
     """The tracepoints of one break, in order, with range and pids."""
-    path = t.file()
+    size = 2 * guest.MIB    # what one call of GUP takes of an MR
+    path = t.file(size)
     h = t.holder(path)
     h.react(0.02)
     b = t.proc()
@@ -170,7 +171,7 @@ def events_tell_the_story(t):
         found = guest.trace_events(name, pid=pid, ino=ino)
         t.true(found, f"no {name} event with pid {pid} and ino {ino}")
     pin = guest.trace_events("pin")[0][2]
-    t.eq((pin["start"], pin["end"]), ("0", str(SIZE)), "the pin's range")
+    t.eq((pin["start"], pin["end"]), ("0", str(size)), "the pin's range")
     begin = guest.trace_events("break_begin")[0][2]
     t.eq((begin["start"], begin["end"]), ("0", str((1 << 63) - 1)),
          "the break's range")

@@ -12,8 +12,8 @@ says() { grep -q "$1" "$2" || { cat "$2"; echo "no line like '$1'"; return 1; };
 # In this order, and all of them.
 story() {
 	local at=0 line
-	local -a want=("A holder that reacts" "lease taken" "pin: 4 MiB"
-		"truncate called, to 1 MiB" "gets SIGIO" "dereg: 4 MiB"
+	local -a want=("A holder that reacts" "lease taken" "pin: 2 MiB"
+		"truncate called, to 1 MiB" "gets SIGIO" "dereg: 2 MiB"
 		"truncate returns 0" "pin: 1 MiB" "A holder that does not" "lease taken"
 		"pin: 1 MiB" "truncate called" "gets SIGIO" "gets SIGBUS"
 		"dies of SIGBUS" "truncate returns 0")

@@ -40,6 +40,7 @@ class T:
     def __init__(self, case):
         self.break_time = case["break_time"]
         self.files = 0
+        self.procs = []
 
     def path(self):
         self.files += 1
@@ -48,13 +49,18 @@ class T:
     def file(self, size=4 * guest.MIB, data=True):
         return guest.make_file(self.path(), size, data)
 
-    @staticmethod
-    def proc():
-        return Proc()
+    def proc(self):
+        self.procs.append(Proc())
+        return self.procs[-1]
+
+    def end_all(self):
+        """All processes of the test, so that nothing is open any more."""
+        for p in self.procs:
+            p.kill()
 
     def holder(self, path, length=None, **kw):
         """A process that holds a lease on path and pins it."""
-        p = Proc()
+        p = self.proc()
         p.fd, p.addr = p.hold(path, length or os.stat(path).st_size, **kw)
         return p
 

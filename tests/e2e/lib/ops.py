@@ -166,12 +166,14 @@ class Ops:
         delay, retake = self.reaction
         got = time.monotonic()
         time.sleep(delay)   # the slow holder that the test asked for
+        letting_go = time.monotonic()
         self.unpin_all()
-        unpinned = time.monotonic()
+        size = None
         if retake is not None:
             calls.setlease(retake, calls.F_LONGTERM)
-        self.events.append({"got": got, "unpinned": unpinned,
-                            "retaken": time.monotonic(), **info})
+            size = os.fstat(retake).st_size
+        self.events.append({"got": got, "letting_go": letting_go,
+                            "size": size, **info})
 
     def take_events(self):
         events, self.events = self.events, []
