@@ -88,7 +88,8 @@ lt_use() { touch -c "$1/.done"; }
 lt_newest() {
 	local d
 	for d in "$LT_CACHE/$1"-*/.done; do
-		[ -e "$d" ] && printf '%s %s\n' "$(stat -c %Y "$d")" "${d%/.done}"
+		case $d in *.part/.done) continue ;; esac
+		[ ! -e "$d" ] || printf '%s %s\n' "$(stat -c %Y "$d")" "${d%/.done}"
 	done | LC_ALL=C sort -rn | cut -d' ' -f2-
 }
 
