@@ -11,6 +11,7 @@
 #include <linux/pagemap.h>
 #include <linux/path.h>
 #include <linux/pid.h>
+#include <linux/preempt.h>
 #include <linux/printk.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
@@ -93,6 +94,14 @@ void lt_path_put(struct path *path, bool write)
 struct pid *lt_get_pid(struct pid *pid)
 {
 	return get_pid(pid);
+}
+
+/* The thread group in whose context this runs, NULL where there is none. */
+const struct pid *lt_current_group(void)
+{
+	if (!in_task() || (current->flags & PF_KTHREAD))
+		return NULL;
+	return task_tgid(current);
 }
 
 void lt_current_comm(char *comm)

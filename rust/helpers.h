@@ -32,6 +32,7 @@ void lt_path_put(struct path *path, bool write);
 
 /* Processes. */
 struct pid *lt_get_pid(struct pid *pid);
+const struct pid *lt_current_group(void);
 void lt_current_comm(char *comm);
 u64 lt_current_exec_id(void);
 bool lt_current_alone(void);

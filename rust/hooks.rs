@@ -8,7 +8,7 @@ use super::{
     bindings,
     file::OpenFile,
     mapping::{Mapping, MappingKey},
-    process::MmKey,
+    process::{GroupId, MmKey},
 };
 use kernel::{
     bindings as kb,
@@ -42,8 +42,9 @@ pub(crate) trait Operations: Send + Sync {
     fn pin_commit(&self, pin: &PinRequest<'_>, token: &Self::Token, pages: u64) -> Result;
     /// Nothing was pinned, or it was unpinned.
     fn pin_abort(&self, token: &Self::Token);
-    /// A page of the mapping lost a pin. Any context.
-    fn unpin(&self, mapping: MappingKey);
+    /// A page of the mapping lost a pin, in the context of `by`; [`None`] where that says nothing
+    /// about whose it was. Any context.
+    fn unpin(&self, mapping: MappingKey, by: Option<GroupId>);
 
     /// A range is about to be taken away. Sets `breaker` if `break_end` shall follow.
     fn break_begin(

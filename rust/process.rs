@@ -38,9 +38,9 @@ impl ThreadGroup {
         Self(unsafe { NonNull::new_unchecked(pid) })
     }
 
-    /// Something to compare: the same for the same thread group as long as one of the two lives.
-    pub(crate) fn id(&self) -> usize {
-        self.0.as_ptr() as usize
+    /// Something to compare.
+    pub(crate) fn id(&self) -> GroupId {
+        GroupId(self.0.as_ptr() as usize)
     }
 
     /// Its number in the initial pid namespace.
@@ -100,6 +100,25 @@ impl Drop for ThreadGroup {
 impl PartialEq for ThreadGroup {
     fn eq(&self, other: &Self) -> bool {
         self.0 == other.0
+    }
+}
+
+/// Identity of a thread group. A number: two are the same for sure only while a [`ThreadGroup`]
+/// keeps one of them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct GroupId(usize);
+
+impl GroupId {
+    /// That of the current task, in any context; [`None`] in an interrupt or a kernel thread.
+    pub(crate) fn current() -> Option<Self> {
+        // SAFETY: Looks at the current task only.
+        let pid = unsafe { bindings::lt_current_group() };
+        (!pid.is_null()).then_some(Self(pid as usize))
+    }
+
+    /// A number from 0 to `n - 1`, the same for the same group.
+    pub(crate) fn slot(self, n: usize) -> usize {
+        (self.0 >> 6 ^ self.0 >> 14) % n
     }
 }
 

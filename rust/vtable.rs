@@ -15,6 +15,7 @@ use super::{
     file::OpenFile,
     hooks::{BreakRequest, Operations, PinRequest},
     mapping::MappingKey,
+    process::GroupId,
     registration::IMPLEMENTATION,
 };
 use kernel::{
@@ -179,7 +180,7 @@ unsafe extern "C" fn pin_abort<T: Operations>(pin: *mut bindings::longterm_pin) 
 unsafe extern "C" fn unpin<T: Operations>(mapping: *const kb::address_space) {
     // SAFETY: A hook.
     let this = unsafe { implementation::<T>() };
-    this.unpin(MappingKey::of(mapping));
+    this.unpin(MappingKey::of(mapping), GroupId::current());
 }
 
 /// # Safety

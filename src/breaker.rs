@@ -233,8 +233,8 @@ impl Inner {
         let mine = self.closed_mut(id)?;
         mine.folios = folios;
         mine.granted = clear;
-        // The records of pins that went just now; and those that are left are up to date.
-        if self.holders(&folios).next().is_some() {
+        // Whoever waits for the operation finds the records closed.
+        if clear && self.holders(&folios).next().is_some() {
             self.settle();
         }
         Some(clear)
@@ -250,6 +250,7 @@ impl Inner {
             self.join_if_concerned(breaker, now);
             return Outcome::Go;
         }
+        self.settle();
         if let Err(e) = self.refusal(&folios) {
             return Outcome::Refused(e);
         }
@@ -266,6 +267,7 @@ impl Inner {
         self.advance(now);
         if !clear && self.machine.past_notice() {
             let me = ThreadGroup::current();
+            self.settle();
             if self.holders(&folios).any(|r| *r.pinner.group() == me) {
                 return Outcome::Refused(EDEADLK);
             }

@@ -59,12 +59,12 @@ pub(crate) struct InodeState {
 
 impl InodeState {
     /// An inode about which nothing is known yet.
-    pub(crate) fn new(key: MappingKey, names: InodeId) -> Result<Arc<Self>> {
+    pub(crate) fn new(place: MappingKey, names: InodeId) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
-                key,
+                key: place,
                 id: names,
-                inner <- new_mutex!(Inner::new(names), "longterm::inode"),
+                inner <- new_mutex!(Inner::new(place, names), "longterm::inode"),
                 quiet <- new_condvar!("longterm::quiet"),
             }),
             GFP_KERNEL,
@@ -82,6 +82,8 @@ pub(crate) struct InFlight {
 
 /// What changes about an inode. Protected by [`InodeState::inner`].
 pub(crate) struct Inner {
+    /// As in [`InodeState`].
+    pub(crate) key: MappingKey,
     /// As in [`InodeState`], for trace events.
     pub(crate) id: InodeId,
     /// Has left the table, or is about to: whoever finds it must look again.
@@ -104,8 +106,9 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
-    fn new(id: InodeId) -> Self {
+    fn new(key: MappingKey, id: InodeId) -> Self {
         Self {
+            key,
             id,
             dead: false,
             leases: KVec::new(),
@@ -146,22 +149,6 @@ impl Inner {
     /// Is a pin of pages in `range` in flight?
     pub(crate) fn in_flight(&self, range: &PageRange) -> bool {
         self.tokens.iter().any(|t| t.range.overlaps(range))
-    }
-
-    /// Closes the records whose pins have gone.
-    pub(crate) fn settle(&mut self) {
-        let mut i = 0;
-        while i < self.records.len() {
-            if self.records[i].pinned() {
-                i += 1;
-                continue;
-            }
-            let Ok(record) = self.records.remove(i) else {
-                break;
-            };
-            super::kapi::trace::unpin(&self.fields(&record.range, record.pinner.group(), Ok(())));
-            self.discarded.push(record);
-        }
     }
 
     /// Is a record charged to this lease?

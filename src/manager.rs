@@ -11,9 +11,10 @@ use super::{
         file::OpenFile,
         hooks::{BreakRequest, Operations, PinRequest},
         mapping::MappingKey,
+        process::GroupId,
         report, //
     },
-    marks::Marks,
+    marks::UNPINNED,
     pin::{self, Token},
     stats,
     table::Table,
@@ -27,7 +28,6 @@ pub(crate) struct Manager {
     table: Table,
     #[pin]
     clock: Clock,
-    marks: Marks,
 }
 
 impl Manager {
@@ -36,7 +36,6 @@ impl Manager {
         kernel::try_pin_init!(Self {
             table <- Table::new(),
             clock <- Clock::new(),
-            marks: Marks::new(),
         }? Error)
     }
 }
@@ -73,8 +72,8 @@ impl Operations for Manager {
         pin::abort(&self.table, token);
     }
 
-    fn unpin(&self, mapping: MappingKey) {
-        if stats::RECORDS.get() > 0 && self.marks.set(mapping) {
+    fn unpin(&self, mapping: MappingKey, by: Option<GroupId>) {
+        if stats::RECORDS.get() > 0 && UNPINNED.set(mapping, by) {
             deferred::settle_soon();
         }
     }
@@ -101,7 +100,7 @@ impl Operations for Manager {
     }
 
     fn settle(&self) {
-        let marked = self.marks.take();
+        let marked = UNPINNED.take();
         self.table.each(|state, inner| {
             if marked.has(state.key) {
                 inner.settle();

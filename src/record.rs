@@ -107,11 +107,6 @@ impl Record {
         Ok(record)
     }
 
-    /// Pages that a drained pin still has on the folios of the range.
-    pub(crate) fn pinned(&self) -> bool {
-        pinned(&self.file.mapping(), &self.range).0 > 0
-    }
-
     /// User address of the first page that is in `range` too.
     pub(crate) fn addr_in(&self, range: &PageRange) -> usize {
         let pages = range.first().saturating_sub(self.range.first());

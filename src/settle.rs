@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Closing the records whose pins have gone.
+//!
+//! The folios count pins without owners. Where none is left on a record's folios, the record goes.
+//! Where some are missing, they are taken to be those of the one thread group that has unpinned;
+//! if that could have been several, or nobody knows who, the record stays.
+
+use super::{
+    inode::Inner,
+    kapi::trace,
+    marks::UNPINNED,
+    record::{pinned, Record}, //
+};
+
+/// How a record compares with what its folios say.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// All pins that are recorded on its folios are there.
+    Complete,
+    /// Some are not, and they may be anybody's.
+    Short,
+    /// Its own have gone.
+    Gone,
+}
+
+impl Inner {
+    /// Closes the records whose pins have gone.
+    pub(crate) fn settle(&mut self) {
+        let mut complete = true;
+        let mut i = 0;
+        while i < self.records.len() {
+            match self.standing(&self.records[i]) {
+                Standing::Gone => {
+                    self.close_record(i);
+                    continue;
+                }
+                Standing::Short => complete = false,
+                Standing::Complete => (),
+            }
+            i += 1;
+        }
+        if complete {
+            // Nothing is missing: what was noted had to do with what has been closed, or with pins
+            // that are not recorded.
+            UNPINNED.forget(self.key, None);
+            for record in self.records.iter() {
+                UNPINNED.forget(self.key, Some(record.pinner.group().id()));
+            }
+        }
+    }
+
+    fn standing(&self, record: &Record) -> Standing {
+        let (pins, folios) = pinned(&record.file.mapping(), &record.range);
+        if pins == 0 {
+            return Standing::Gone;
+        }
+        let recorded = self
+            .holders(&folios)
+            .filter_map(|r| r.range.intersection(&folios))
+            .fold(0u64, |sum, common| sum.saturating_add(common.pages()));
+        if pins >= recorded {
+            return Standing::Complete;
+        }
+        let own = record.pinner.group().id();
+        let alone = UNPINNED.gave(self.key, Some(own))
+            && !UNPINNED.gave(self.key, None)
+            && !self.holders(&folios).any(|r| {
+                let other = r.pinner.group().id();
+                other != own && UNPINNED.gave(self.key, Some(other))
+            });
+        if alone && recorded - pins >= record.range.pages() {
+            Standing::Gone
+        } else {
+            Standing::Short
+        }
+    }
+
+    fn close_record(&mut self, i: usize) {
+        if let Ok(record) = self.records.remove(i) {
+            trace::unpin(&self.fields(&record.range, record.pinner.group(), Ok(())));
+            self.discarded.push(record);
+        }
+    }
+}
