@@ -169,6 +169,11 @@ impl Discarded {
         self.0.is_none()
     }
 
+    /// Those so far.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Record> {
+        core::iter::successors(self.0.as_deref(), |record| record.next.as_deref())
+    }
+
     /// Those so far; none are left.
     pub(crate) fn take(&mut self) -> Self {
         Self(self.0.take())

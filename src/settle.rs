@@ -44,7 +44,8 @@ impl Inner {
             // Nothing is missing: what was noted had to do with what has been closed, or with pins
             // that are not recorded.
             UNPINNED.forget(self.key, None);
-            for record in self.records.iter() {
+            let open = self.records.iter().map(|r| &**r);
+            for record in open.chain(self.discarded.iter()) {
                 UNPINNED.forget(self.key, Some(record.pinner.group().id()));
             }
         }
