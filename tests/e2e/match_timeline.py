@@ -18,8 +18,8 @@ KINDS = [
     ("gets SIGIO", r" sigio: .*pid={pid} "),
     ("gets SIGBUS", r" sigbus: .*pid={pid} "),
     ("dies of SIGBUS", r"-{pid} .* signal_deliver: sig=7 "),
-    ("truncate called", r"-{pid} .* sys_ftruncate\("),
-    ("truncate returns 0", r"-{pid} .* sys_ftruncate -> 0x0$"),
+    ("truncate called", r"-{pid} .* sys_truncate\("),
+    ("truncate returns 0", r"-{pid} .* sys_truncate -> 0x0$"),
     ("is refused", r" busy: .*pid={pid} "),
 ]
 LINE = re.compile(r"\s*([\d.]+) ms\s+\S+ (\d+)\s+(.*)$")
