@@ -3,7 +3,7 @@
 //! fcntl: leases taken, asked for, given back; and their end with the open file.
 
 use super::{
-    inode::{fields, whole_file, Inner, InodeState},
+    inode::{fields, Inner, InodeState, WHOLE_FILE},
     kapi::{
         file::OpenFile,
         process::ThreadGroup,
@@ -31,11 +31,11 @@ pub(crate) fn set(table: &Table, file: &OpenFile<'_>, fd: u32, arg: u32) -> Resu
     let me = ThreadGroup::current();
     match result {
         Ok(()) if arg == F_UNLCK => {
-            trace::lease_release(&fields(id, &whole_file(), &me, Ok(())));
+            trace::lease_release(&fields(id, &WHOLE_FILE, &me, Ok(())));
         }
-        Ok(()) => trace::lease_take(&fields(id, &whole_file(), &me, Ok(()))),
+        Ok(()) => trace::lease_take(&fields(id, &WHOLE_FILE, &me, Ok(()))),
         Err(e) if e != ENOIOCTLCMD => {
-            trace::deny(&fields(id, &whole_file(), &me, Err(e)));
+            trace::deny(&fields(id, &WHOLE_FILE, &me, Err(e)));
         }
         Err(_) => (),
     }
@@ -131,7 +131,7 @@ pub(crate) fn release(table: &Table, file: &OpenFile<'_>) {
     table.with_known(file.mapping_key(), |_, inner| {
         if let Some(i) = inner.leases.iter().position(|l| l.file == file.key()) {
             let holder = &inner.leases[i].holder;
-            trace::lease_release(&inner.fields(&whole_file(), holder, Ok(())));
+            trace::lease_release(&inner.fields(&WHOLE_FILE, holder, Ok(())));
             inner.remove_lease(i, file);
         }
     });

@@ -4,7 +4,7 @@
 
 use super::{
     breaker::Closed,
-    inode::{whole_file, Inner},
+    inode::{Inner, WHOLE_FILE},
     kapi::{
         process::{Comm, ThreadGroup},
         report,
@@ -45,7 +45,7 @@ impl Inner {
                 lease.notify();
                 trace::sigio(&super::inode::fields(
                     id,
-                    &whole_file(),
+                    &WHOLE_FILE,
                     &lease.holder,
                     Ok(()),
                 ));
@@ -124,7 +124,7 @@ impl Inner {
             if in_the_way && self.leases[i].state != State::Revoked {
                 self.leases[i].state = State::Revoked;
                 let holder = &self.leases[i].holder;
-                trace::lease_revoke(&self.fields(&whole_file(), holder, Ok(())));
+                trace::lease_revoke(&self.fields(&WHOLE_FILE, holder, Ok(())));
             }
         }
     }

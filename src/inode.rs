@@ -197,7 +197,5 @@ pub(crate) fn fields(
     }
 }
 
-/// The whole file: what a fcntl lease covers.
-pub(crate) fn whole_file() -> PageRange {
-    PageRange::of_bytes(0, i64::MAX).unwrap_or_else(|| unreachable!())
-}
+/// What a fcntl lease covers.
+pub(crate) const WHOLE_FILE: PageRange = PageRange::whole();

@@ -28,6 +28,11 @@ impl PageRange {
         }
     }
 
+    /// All pages that a file can have.
+    pub(crate) const fn whole() -> Self {
+        Self { start: 0, end: EOF }
+    }
+
     /// `pages` pages from page `index`; what would go beyond the largest index goes to [`EOF`].
     pub(crate) const fn of_pages(index: u64, pages: u64) -> Option<Self> {
         Self::new(index, index.saturating_add(pages))

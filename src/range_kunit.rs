@@ -42,7 +42,8 @@ mod tests {
         let one = PageRange::of_bytes(PAGE, 3 * PAGE).unwrap();
         assert!(one.start_byte() == PAGE);
         assert!(one.end_byte() == 3 * PAGE);
-        assert!(r(0, EOF).end_byte() == i64::MAX);
+        assert!(PageRange::of_bytes(0, i64::MAX) == Some(PageRange::whole()));
+        assert!(PageRange::whole().end_byte() == i64::MAX);
         assert!(r(0, EOF - 1).end_byte() == i64::MAX);
         let top = i64::MAX as u64 >> PAGE_SHIFT;
         assert!(r(0, top).end_byte() == (top << PAGE_SHIFT) as i64);
