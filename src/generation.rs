@@ -31,10 +31,7 @@ impl Inner {
         &'a self,
         range: &'a PageRange,
     ) -> impl Iterator<Item = &'a Record> + 'a {
-        self.records
-            .iter()
-            .map(|r| &**r)
-            .filter(move |r| r.range.overlaps(range))
+        self.records.overlapping(range)
     }
 
     /// A generation begins: each lease of the file that is held gets its notice.

@@ -31,7 +31,8 @@ use super::{
     lease::{Lease, LeaseId, State},
     machine::Machine,
     range::PageRange,
-    record::{Charge, Discarded, Record},
+    record::{Charge, Discarded},
+    records::Records,
 };
 use kernel::{
     new_condvar,
@@ -91,7 +92,7 @@ pub(crate) struct Inner {
     /// Leases, the oldest first.
     pub(crate) leases: KVec<Lease>,
     /// Records.
-    pub(crate) records: KVec<KBox<Record>>,
+    pub(crate) records: Records,
     /// Pins in flight.
     pub(crate) tokens: KVec<InFlight>,
     /// Ranges that operations have closed.
@@ -112,7 +113,7 @@ impl Inner {
             id,
             dead: false,
             leases: KVec::new(),
-            records: KVec::new(),
+            records: Records::new(),
             tokens: KVec::new(),
             closed: KVec::new(),
             machine: Machine::new(),

@@ -23,6 +23,7 @@ mod policy;
 mod range;
 mod range_kunit;
 mod record;
+mod records;
 mod settle;
 mod stats;
 mod table;

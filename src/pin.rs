@@ -89,15 +89,11 @@ fn commit_range(table: &Table, pin: &PinRequest<'_>, token: &Token, range: PageR
                 return Err(EAGAIN);
             }
             let charge = charge(inner, pin)?;
-            inner.records.reserve(1, GFP_KERNEL)?;
+            inner.records.reserve()?;
             if let Some(mut new) = record.take() {
                 new.charge = charge;
                 trace::pin(&inner.fields(&range, new.pinner.group(), Ok(())));
-                if inner.records.iter_mut().rev().any(|r| r.absorb(&new)) {
-                    record = Some(new);
-                } else {
-                    inner.records.push(new, GFP_KERNEL)?;
-                }
+                record = inner.records.insert(new);
             }
             inner.forget(token.id);
             Ok(())

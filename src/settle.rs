@@ -10,7 +10,7 @@ use super::{
     inode::Inner,
     kapi::trace,
     marks::UNPINNED,
-    record::{pinned, Record}, //
+    record::{pinned, Record},
 };
 
 /// How a record compares with what its folios say.
@@ -18,7 +18,9 @@ use super::{
 enum Standing {
     /// All pins that are recorded on its folios are there.
     Complete,
-    /// Some are not, and they may be anybody's.
+    /// Its process has unpinned nothing that would not be accounted for.
+    Silent,
+    /// Some are not there, and they may be anybody's.
     Short,
     /// Its own have gone.
     Gone,
@@ -36,7 +38,7 @@ impl Inner {
                     continue;
                 }
                 Standing::Short => complete = false,
-                Standing::Complete => (),
+                Standing::Complete | Standing::Silent => (),
             }
             i += 1;
         }
@@ -56,6 +58,11 @@ impl Inner {
         if pins == 0 {
             return Standing::Gone;
         }
+        let own = record.pinner.group().id();
+        let unknown = UNPINNED.gave(self.key, None);
+        if !unknown && !UNPINNED.gave(self.key, Some(own)) {
+            return Standing::Silent;
+        }
         let recorded = self
             .holders(&folios)
             .filter_map(|r| r.range.intersection(&folios))
@@ -63,9 +70,7 @@ impl Inner {
         if pins >= recorded {
             return Standing::Complete;
         }
-        let own = record.pinner.group().id();
-        let alone = UNPINNED.gave(self.key, Some(own))
-            && !UNPINNED.gave(self.key, None)
+        let alone = !unknown
             && !self.holders(&folios).any(|r| {
                 let other = r.pinner.group().id();
                 other != own && UNPINNED.gave(self.key, Some(other))
@@ -78,7 +83,7 @@ impl Inner {
     }
 
     fn close_record(&mut self, i: usize) {
-        if let Ok(record) = self.records.remove(i) {
+        if let Some(record) = self.records.remove(i) {
             trace::unpin(&self.fields(&record.range, record.pinner.group(), Ok(())));
             self.discarded.push(record);
         }
