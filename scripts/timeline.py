@@ -5,9 +5,9 @@ usage: timeline.py [TRACE]
 
 Prints a short timeline of leases, pins and breaks from a kernel trace: text of
 a tracefs 'trace' file (default: stdin) with the events of group longterm and,
-if there, syscalls:sys_{enter,exit}_{truncate,ftruncate} and
-signal:signal_deliver.  A mark 'scene: TITLE' starts a new part.  Times are
-milliseconds since the first event of the part.
+if there, syscalls:sys_{enter,exit}_{truncate,ftruncate}.  A mark
+'scene: TITLE' starts a new part.  Times are milliseconds since the first event
+of the part.
 """
 import re
 import sys
@@ -88,7 +88,6 @@ def sentence(event):
         "sigbus": "gets SIGBUS: its time is over",
         "sigkill": "gets SIGKILL",
         "busy": f"is refused: pins stay in {span(event)}",
-        "signal_deliver": "dies of SIGBUS",
     }.get(event.name)
 
 
