@@ -62,6 +62,8 @@ pub(crate) struct Breaker {
     waited: bool,
 }
 
+/// What a breaker is told. A breaker that may wait is never refused with EAGAIN, which would make
+/// the kernel wait for one that is not there any more.
 enum Outcome {
     Go,
     Wait(u64),
@@ -84,32 +86,28 @@ pub(crate) fn begin(
         None => close(table, request, want)?,
     };
 
-    let mapping = request.mapping();
-    let (pins, folios) = pinned(&mapping, &want);
+    let (pins, folios) = pinned(&request.mapping(), &want);
     let now = report::now_ms();
     let mut deadline = None;
     let outcome = table
         .with(&breaker.state, |_, inner| {
-            let outcome = inner.admit(&breaker, pins, folios, now);
-            if let Outcome::Refused(_) = outcome {
-                inner.depart(breaker.id, now);
-            } else if matches!(outcome, Outcome::Wait(_)) && request.nonblocking() {
+            let mut outcome = inner.admit(&breaker, pins, folios, now);
+            if request.nonblocking() && matches!(outcome, Outcome::Wait(_)) {
+                outcome = inner.cannot_wait(&breaker);
+            }
+            if matches!(outcome, Outcome::Refused(_)) {
                 inner.depart(breaker.id, now);
             }
             deadline = inner.machine.deadline();
             outcome
         })
-        .unwrap_or(Outcome::Refused(EAGAIN));
+        .unwrap_or(Outcome::Refused(EIO));
     clock.arm(deadline, now);
 
     match outcome {
         Outcome::Go => {
             *cookie = Some(breaker);
             Ok(())
-        }
-        Outcome::Wait(_) if request.nonblocking() => {
-            trace::break_end(&breaker.fields(Err(EAGAIN)));
-            Err(EAGAIN)
         }
         Outcome::Wait(_) => {
             if !breaker.waited {
@@ -190,7 +188,7 @@ pub(crate) fn poll(
             deadline = inner.machine.deadline();
             outcome
         })
-        .unwrap_or(Outcome::Refused(EAGAIN));
+        .unwrap_or(Outcome::Refused(EIO));
     clock.arm(deadline, now);
 
     match outcome {
@@ -243,7 +241,7 @@ impl Inner {
     /// What a breaker that has closed its range and counted is told.
     fn admit(&mut self, breaker: &Breaker, pins: u64, folios: PageRange, now: u64) -> Outcome {
         let Some(clear) = self.note(breaker.id, pins, folios) else {
-            return Outcome::Refused(EAGAIN);
+            return Outcome::Refused(EIO);
         };
         self.advance(now);
         if clear {
@@ -260,9 +258,25 @@ impl Inner {
         self.verdict(breaker, false, now)
     }
 
+    /// A breaker that can't wait: the break has begun, and goes on while it comes back often enough;
+    /// where the ladder has ended already there is nothing to come back for.
+    fn cannot_wait(&self, breaker: &Breaker) -> Outcome {
+        if !self.machine.exhausted() {
+            return Outcome::Refused(EAGAIN);
+        }
+        self.report_busy(&breaker.want);
+        Outcome::Refused(ETXTBSY)
+    }
+
+    /// Have all who hold pages in `folios` been through the ladder?
+    fn spent(&self, folios: &PageRange) -> bool {
+        let mut holders = self.holders(folios).peekable();
+        holders.peek().is_some() && holders.all(|r| r.spent)
+    }
+
     fn look_again(&mut self, breaker: &Breaker, pins: u64, folios: PageRange, now: u64) -> Outcome {
         let Some(clear) = self.note(breaker.id, pins, folios) else {
-            return Outcome::Refused(EAGAIN);
+            return Outcome::Refused(EIO);
         };
         self.advance(now);
         if !clear && self.machine.past_notice() {
@@ -313,8 +327,10 @@ impl Inner {
             return;
         }
         let folios = mine.folios;
-        let told = self.holders(&folios).next().is_some() && self.holders(&folios).all(|r| r.spent);
-        let ladder = if told { Ladder::Spent } else { Ladder::Full };
+        let ladder = match self.spent(&folios) {
+            true => Ladder::Spent,
+            false => Ladder::Full,
+        };
         let (ticket, first) = self.machine.begin(now, policy::terms(), ladder);
         if let Some(mine) = self.closed_mut(breaker.id) {
             mine.ticket = Some(ticket);

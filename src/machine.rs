@@ -92,6 +92,8 @@ pub(crate) struct Ticket {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Machine {
     phase: Phase,
+    /// What it began with; of no meaning in `Idle`.
+    ladder: Ladder,
     /// Breakers present.
     breakers: u32,
     /// When the next rung is reached; of no meaning in `Idle` and `Expired`.
@@ -107,6 +109,7 @@ impl Machine {
     pub(crate) const fn new() -> Self {
         Self {
             phase: Phase::Idle,
+            ladder: Ladder::Full,
             breakers: 0,
             due: 0,
             linger: 0,
@@ -130,6 +133,11 @@ impl Machine {
         !matches!(self.phase, Phase::Idle | Phase::Notified)
     }
 
+    /// Is nothing left to try but to wait for a period?
+    pub(crate) fn exhausted(&self) -> bool {
+        self.phase == Phase::Expired || (self.active() && self.ladder == Ladder::Spent)
+    }
+
     /// A breaker arrives. `terms` and `ladder` are used if it begins a generation, in which case
     /// the result is true and the caller notifies. To be preceded and followed by
     /// [`Self::tick`].
@@ -138,6 +146,7 @@ impl Machine {
         if new {
             self.period = terms.period;
             self.kill = terms.kill;
+            self.ladder = ladder;
             self.due = now.saturating_add(terms.period);
             self.phase = match ladder {
                 Ladder::Full => Phase::Notified,

@@ -235,6 +235,7 @@ impl World {
         hold!(self.full || self.sigbus == 0);
         hold!(m.active() == (self.notices == 1));
         hold!(m.past_notice() || self.sigbus == 0);
+        hold!(m.exhausted() == (m.active() && (!self.full || m.phase == Phase::Expired)));
         // Whoever is there, or will be forgotten, has a time at which that happens.
         match m.deadline() {
             None => hold!(!m.active() || (m.phase == Phase::Expired && self.present() > 0)),
@@ -386,6 +387,7 @@ mod tests {
         let mut m = Machine::new();
         let (ticket, first) = m.begin(0, TERMS, Ladder::Spent);
         assert!(first);
+        assert!(m.exhausted());
         assert!(m.poll(&ticket, 0, false) == Verdict::Wait(1000));
         assert!(m.tick(1000) == Some(Action::Expire));
         assert!(m.poll(&ticket, 1000, false) == Verdict::Busy);
