@@ -33,8 +33,12 @@ pub(crate) fn set(table: &Table, file: &OpenFile<'_>, fd: u32, arg: u32) -> Resu
         Ok(()) if arg == F_UNLCK => {
             trace::lease_release(&fields(id, &WHOLE_FILE, &me, Ok(())));
         }
-        Ok(()) => trace::lease_take(&fields(id, &WHOLE_FILE, &me, Ok(()))),
+        Ok(()) => {
+            stats::TAKEN.up();
+            trace::lease_take(&fields(id, &WHOLE_FILE, &me, Ok(())));
+        }
         Err(e) if e != ENOIOCTLCMD => {
+            stats::DENIED.up();
             trace::deny(&fields(id, &WHOLE_FILE, &me, Err(e)));
         }
         Err(_) => (),

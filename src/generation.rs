@@ -15,6 +15,7 @@ use super::{
     machine::Action,
     range::PageRange,
     record::{pinned, Charge, Record},
+    stats,
 };
 use kernel::prelude::*;
 
@@ -40,6 +41,7 @@ impl Inner {
         for lease in self.leases.iter_mut() {
             if lease.state == State::Held {
                 lease.notify();
+                stats::NOTIFIED.up();
                 trace::sigio(&super::inode::fields(
                     id,
                     &WHOLE_FILE,
@@ -120,6 +122,7 @@ impl Inner {
             });
             if in_the_way && self.leases[i].state != State::Revoked {
                 self.leases[i].state = State::Revoked;
+                stats::REVOKED.up();
                 let holder = &self.leases[i].holder;
                 trace::lease_revoke(&self.fields(&WHOLE_FILE, holder, Ok(())));
             }

@@ -19,6 +19,7 @@
 //!
 //! Times are in milliseconds on a clock that only the caller knows.
 
+#[cfg(CONFIG_KUNIT)]
 #[path = "machine_kunit.rs"]
 mod kunit;
 

@@ -14,6 +14,7 @@ mod generation;
 mod inode;
 mod lease;
 mod ledger;
+#[cfg(CONFIG_KUNIT)]
 mod ledger_kunit;
 mod machine;
 mod manager;
@@ -21,6 +22,7 @@ mod marks;
 mod pin;
 mod policy;
 mod range;
+#[cfg(CONFIG_KUNIT)]
 mod range_kunit;
 mod record;
 mod records;

@@ -14,6 +14,7 @@ use super::{
     policy::{no_lease, NoLease},
     range::PageRange,
     record::{Charge, Record},
+    stats,
     table::Table,
 };
 use kernel::{prelude::*, sync::Arc};
@@ -96,6 +97,7 @@ fn commit_range(table: &Table, pin: &PinRequest<'_>, token: &Token, range: PageR
                 record = inner.records.insert(new);
             }
             inner.forget(token.id);
+            stats::PINS.up();
             Ok(())
         })
         .unwrap_or(Err(EAGAIN))
@@ -131,6 +133,7 @@ fn charge(inner: &Inner, pin: &PinRequest<'_>) -> Result<Charge> {
 }
 
 fn deny(pin: &PinRequest<'_>, range: &PageRange, e: Error) {
+    stats::DENIED.up();
     let id = pin.file().mapping().id();
     trace::deny(&fields(id, range, &ThreadGroup::current(), Err(e)));
 }

@@ -33,3 +33,14 @@ impl Counter {
 pub(crate) static LEASES: Counter = Counter::new();
 /// Records there are.
 pub(crate) static RECORDS: Counter = Counter::new();
+
+/// Leases taken, or taken again.
+pub(crate) static TAKEN: Counter = Counter::new();
+/// Notices sent to holders of leases.
+pub(crate) static NOTIFIED: Counter = Counter::new();
+/// Leases revoked.
+pub(crate) static REVOKED: Counter = Counter::new();
+/// Pins made: GUP calls, or their shares of several mappings.
+pub(crate) static PINS: Counter = Counter::new();
+/// Pins and leases refused.
+pub(crate) static DENIED: Counter = Counter::new();
