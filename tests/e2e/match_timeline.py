@@ -17,7 +17,6 @@ KINDS = [
     ("waits for", r" break_wait: .*pid={pid} "),
     ("gets SIGIO", r" sigio: .*pid={pid} "),
     ("gets SIGBUS", r" sigbus: .*pid={pid} "),
-    ("dies of SIGBUS", r"-{pid} .* signal_deliver: sig=7 "),
     ("truncate called", r"-{pid} .* sys_truncate\("),
     ("truncate returns 0", r"-{pid} .* sys_truncate -> 0x0$"),
     ("is refused", r" busy: .*pid={pid} "),
