@@ -124,31 +124,6 @@ const struct cred *lt_get_current_cred(void)
 	return get_current_cred();
 }
 
-/* The rule of kill(2), with current as the sender. */
-bool lt_may_kill(struct pid *tgid)
-{
-	const struct cred *cred = current_cred();
-	const struct cred *tcred = NULL;
-	struct task_struct *task;
-	bool ret;
-
-	rcu_read_lock();
-	task = pid_task(tgid, PIDTYPE_TGID);
-	if (task)
-		tcred = get_task_cred(task);
-	rcu_read_unlock();
-	if (!tcred)
-		return false;
-
-	ret = uid_eq(cred->euid, tcred->suid) ||
-	      uid_eq(cred->euid, tcred->uid) ||
-	      uid_eq(cred->uid, tcred->suid) ||
-	      uid_eq(cred->uid, tcred->uid) ||
-	      ns_capable_noaudit(tcred->user_ns, CAP_KILL);
-	put_cred(tcred);
-	return ret;
-}
-
 static bool lt_same_identity(const struct cred *a, const struct cred *b)
 {
 	return a == b || (uid_eq(a->uid, b->uid) && uid_eq(a->euid, b->euid) &&

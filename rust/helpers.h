@@ -37,7 +37,6 @@ void lt_current_comm(char *comm);
 u64 lt_current_exec_id(void);
 bool lt_current_alone(void);
 const struct cred *lt_get_current_cred(void);
-bool lt_may_kill(struct pid *tgid);
 bool lt_may_signal(struct pid *tgid, u64 exec_id, const struct cred *cred);
 bool lt_runs_on(struct pid *tgid, const struct mm_struct *mm);
 

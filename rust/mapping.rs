@@ -120,9 +120,12 @@ impl Mapping<'_> {
     /// the first and last page of those folios.
     pub(crate) fn pins(&self, first: u64, last: u64) -> (u64, u64, u64) {
         let (mut first, mut last) = (first as c_ulong, last as c_ulong);
+        let mut exact = false;
         // SAFETY: By the invariant the address space is valid; the function takes its own locks
-        // and writes only to the two indexes.
-        let pins = unsafe { bindings::dax_longterm_pins(self.0.as_ptr(), &mut first, &mut last) };
+        // and writes only to the two indexes and the flag.
+        let pins = unsafe {
+            bindings::dax_longterm_pins(self.0.as_ptr(), &mut first, &mut last, &mut exact)
+        };
         (pins as u64, first as u64, last as u64)
     }
 }

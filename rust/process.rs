@@ -59,7 +59,7 @@ impl ThreadGroup {
     /// Could the current task kill(2) it?
     pub(crate) fn killable(&self) -> bool {
         // SAFETY: By the invariant the pid is valid.
-        unsafe { bindings::lt_may_kill(self.0.as_ptr()) }
+        unsafe { bindings::longterm_may_kill(self.0.as_ptr()) }
     }
 
     /// Does it run on the address space that `mm` stands for?
