@@ -137,6 +137,19 @@ def same_filesystem_without_dax(t):
         os.unlink(image)
 
 
+@test(fs="xfs")
+def shares_blocks(t):
+    """A reflinked file can't be protected; its copy neither."""
+    path, copy = t.file(), t.path()
+    guest.must("cp", "--reflink=always", path, copy)
+    p = t.proc()
+    for name in (path, copy):
+        fd = p.open(name)
+        refused(t, p, fd, errno.EOPNOTSUPP, "reflinked")
+        addr = p.mmap(fd, guest.MIB)
+        t.errno(errno.EOPNOTSUPP, p.go.pin(addr, guest.MIB), "pin")
+
+
 @test
 def pin_past_the_end(t):
     p = t.proc()

@@ -117,6 +117,18 @@ def unlck_busy_while_pinned(t):
 
 
 @test
+def unlck_while_others_pin(t):
+    """Another process has the same pages pinned: that is not my pin."""
+    path = t.file()
+    first, second = t.holder(path), t.holder(path)
+    first.unpin_all()
+    first.lease(first.fd, F_UNLCK)
+    t.errno(errno.EBUSY, second.go.lease(second.fd, F_UNLCK), "the other one")
+    second.unpin_all()
+    second.lease(second.fd, F_UNLCK)
+
+
+@test
 def proc_locks(t):
     path = t.file()
     p = t.proc()
