@@ -116,9 +116,8 @@ impl Mapping<'_> {
         unsafe { bindings::lt_may_take_back(self.inode()) }
     }
 
-    /// Counts the long-term pins on the folios that have pages in `first..=last`. Returns them, and
-    /// the first and last page of those folios.
-    pub(crate) fn pins(&self, first: u64, last: u64) -> (u64, u64, u64) {
+    /// Counts the long-term pins on the folios that have pages in `first..=last`.
+    pub(crate) fn pins(&self, first: u64, last: u64) -> PinCount {
         let (mut first, mut last) = (first as c_ulong, last as c_ulong);
         let mut exact = false;
         // SAFETY: By the invariant the address space is valid; the function takes its own locks
@@ -126,8 +125,25 @@ impl Mapping<'_> {
         let pins = unsafe {
             bindings::dax_longterm_pins(self.0.as_ptr(), &mut first, &mut last, &mut exact)
         };
-        (pins as u64, first as u64, last as u64)
+        PinCount {
+            pins: pins as u64,
+            first: first as u64,
+            last: last as u64,
+            exact,
+        }
     }
+}
+
+/// What counting has found.
+pub(crate) struct PinCount {
+    /// Long-term pins: at least as many as there are.
+    pub(crate) pins: u64,
+    /// First page of the folios that were looked at.
+    pub(crate) first: u64,
+    /// Their last page.
+    pub(crate) last: u64,
+    /// Just as many: no transient pin can have been taken for a long-term one.
+    pub(crate) exact: bool,
 }
 
 /// How many pages the largest entry of a DAX file has.

@@ -19,7 +19,7 @@ use super::{
     machine::{Action, Ladder, Phase, Ticket, Verdict},
     policy,
     range::PageRange,
-    record::{pinned, Charge},
+    record::{pinned, Charge, Pinned},
     table::Table,
 };
 use kernel::{prelude::*, sync::Arc};
@@ -86,7 +86,7 @@ pub(crate) fn begin(
         None => close(table, request, want)?,
     };
 
-    let (pins, folios) = pinned(&request.mapping(), &want);
+    let Pinned { pins, folios, .. } = pinned(&request.mapping(), &want);
     let now = report::now_ms();
     let mut deadline = None;
     let outcome = table
@@ -179,7 +179,7 @@ pub(crate) fn poll(
     breaker: &mut Breaker,
     wait_ms: &mut Option<u64>,
 ) -> Result {
-    let (pins, folios) = pinned(&request.mapping(), &breaker.want);
+    let Pinned { pins, folios, .. } = pinned(&request.mapping(), &breaker.want);
     let now = report::now_ms();
     let mut deadline = None;
     let outcome = table

@@ -175,14 +175,14 @@ impl Inner {
             .filter(|c| c.waits_for(&record.range))
             .filter_map(|c| c.folios.intersection(&record.range))
             .any(|range| {
-                let (pins, folios) = pinned(&record.file.mapping(), &range);
+                let found = pinned(&record.file.mapping(), &range);
                 let mut tally = Tally::new();
-                for r in self.holders(&folios) {
-                    if let Some(common) = r.range.intersection(&folios) {
+                for r in self.holders(&found.folios) {
+                    if let Some(common) = r.range.intersection(&found.folios) {
                         tally.add(r.pinner.group().id(), common.pages());
                     }
                 }
-                tally.certain(pins)
+                tally.certain(found.pins, found.exact)
             })
     }
 

@@ -36,11 +36,11 @@ impl<G: Copy + PartialEq> Tally<G> {
     }
 
     /// Does everyone who is recorded still hold something, given that the folios of the range
-    /// have `pinned` long-term pins?
+    /// have `pinned` long-term pins, or fewer where that is not `exact`?
     ///
     /// Pins but one group only: they are that group's. Several groups: only if not one pin is
     /// missing, since nobody knows whose the missing one was.
-    pub(crate) fn certain(&self, pinned: u64) -> bool {
-        pinned > 0 && self.group.is_some() && (!self.mixed || pinned == self.pages)
+    pub(crate) fn certain(&self, pinned: u64, exact: bool) -> bool {
+        exact && pinned > 0 && self.group.is_some() && (!self.mixed || pinned == self.pages)
     }
 }

@@ -18,17 +18,17 @@ mod tests {
 
     #[test]
     fn nothing_is_certain_without_pins_or_records() {
-        assert!(!tally(&[]).certain(0));
-        assert!(!tally(&[]).certain(5));
-        assert!(!tally(&[(1, 8)]).certain(0));
-        assert!(!tally(&[(1, 8), (2, 8)]).certain(0));
+        assert!(!tally(&[]).certain(0, true));
+        assert!(!tally(&[]).certain(5, true));
+        assert!(!tally(&[(1, 8)]).certain(0, true));
+        assert!(!tally(&[(1, 8), (2, 8)]).certain(0, true));
     }
 
     #[test]
     fn one_group_holds_whatever_is_left() {
         for pinned in [1, 7, 8, 9, 100] {
-            assert!(tally(&[(1, 8)]).certain(pinned));
-            assert!(tally(&[(1, 4), (1, 4)]).certain(pinned));
+            assert!(tally(&[(1, 8)]).certain(pinned, true));
+            assert!(tally(&[(1, 4), (1, 4)]).certain(pinned, true));
         }
     }
 
@@ -36,15 +36,21 @@ mod tests {
     fn several_groups_need_every_pin() {
         let both = tally(&[(1, 8), (2, 4)]);
         for pinned in 0..20 {
-            assert!(both.certain(pinned) == (pinned == 12));
+            assert!(both.certain(pinned, true) == (pinned == 12));
         }
-        assert!(tally(&[(1, 2), (2, 2), (1, 2)]).certain(6));
-        assert!(!tally(&[(1, 2), (2, 2), (1, 2)]).certain(5));
+        assert!(tally(&[(1, 2), (2, 2), (1, 2)]).certain(6, true));
+        assert!(!tally(&[(1, 2), (2, 2), (1, 2)]).certain(5, true));
+    }
+
+    #[test]
+    fn nothing_is_certain_if_the_count_is_not() {
+        assert!(!tally(&[(1, 8)]).certain(8, false));
+        assert!(!tally(&[(1, 8), (2, 4)]).certain(12, false));
     }
 
     #[test]
     fn sums_do_not_wrap() {
-        assert!(tally(&[(1, u64::MAX), (2, 2)]).certain(u64::MAX));
-        assert!(!tally(&[(1, u64::MAX), (2, 2)]).certain(1));
+        assert!(tally(&[(1, u64::MAX), (2, 2)]).certain(u64::MAX, true));
+        assert!(!tally(&[(1, u64::MAX), (2, 2)]).certain(1, true));
     }
 }

@@ -7,6 +7,7 @@
 use super::{
     kapi::{
         file::KeptFile,
+        mapping::Mapping,
         process::Identity,
         registration::ModuleRef, //
     },
@@ -139,14 +140,25 @@ impl Drop for Record {
     }
 }
 
-/// The long-term pins on the folios that have pages in `range`, and the pages of those folios.
-pub(crate) fn pinned(
-    mapping: &super::kapi::mapping::Mapping<'_>,
-    range: &PageRange,
-) -> (u64, PageRange) {
-    let (pins, first, last) = mapping.pins(range.first(), range.last());
-    let folios = PageRange::of_inclusive(first, last).unwrap_or(*range);
-    (pins, folios.hull(range))
+/// What the folios say that have pages in a range.
+pub(crate) struct Pinned {
+    /// How many long-term pins they have, or had: never too few.
+    pub(crate) pins: u64,
+    /// Just as many, see [`PinCount`](super::kapi::mapping::PinCount).
+    pub(crate) exact: bool,
+    /// Their pages, and those of the range.
+    pub(crate) folios: PageRange,
+}
+
+/// Asks the folios that have pages in `range`.
+pub(crate) fn pinned(mapping: &Mapping<'_>, range: &PageRange) -> Pinned {
+    let count = mapping.pins(range.first(), range.last());
+    let folios = PageRange::of_inclusive(count.first, count.last).unwrap_or(*range);
+    Pinned {
+        pins: count.pins,
+        exact: count.exact,
+        folios: folios.hull(range),
+    }
 }
 
 /// Records that wait to be dropped. Needs no memory, so that closing a record can't fail.

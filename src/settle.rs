@@ -10,7 +10,7 @@ use super::{
     inode::Inner,
     kapi::trace,
     marks::UNPINNED,
-    record::{pinned, Record},
+    record::{pinned, Pinned, Record},
 };
 
 /// How a record compares with what its folios say.
@@ -20,7 +20,7 @@ enum Standing {
     Complete,
     /// Its process has unpinned nothing that would not be accounted for.
     Silent,
-    /// Some are not there, and they may be anybody's.
+    /// Some are not there, or may not be, and they may be anybody's.
     Short,
     /// Its own have gone.
     Gone,
@@ -54,7 +54,11 @@ impl Inner {
     }
 
     fn standing(&self, record: &Record) -> Standing {
-        let (pins, folios) = pinned(&record.file.mapping(), &record.range);
+        let Pinned {
+            pins,
+            exact,
+            folios,
+        } = pinned(&record.file.mapping(), &record.range);
         if pins == 0 {
             return Standing::Gone;
         }
@@ -68,7 +72,10 @@ impl Inner {
             .filter_map(|r| r.range.intersection(&folios))
             .fold(0u64, |sum, common| sum.saturating_add(common.pages()));
         if pins >= recorded {
-            return Standing::Complete;
+            return match exact {
+                true => Standing::Complete,
+                false => Standing::Short,
+            };
         }
         let alone = !unknown
             && !self.holders(&folios).any(|r| {
