@@ -78,14 +78,16 @@ fn take(table: &Table, file: &OpenFile<'_>, fd: u32, unbreakable: bool) -> Resul
     })?
 }
 
-/// Waits until no layout change is under way, so that what is pinned next sees the new one.
+/// Waits until the layout change that is under way is over, so that what is pinned next sees the new
+/// layout. Not for operations that come later and find nothing pinned: they might never end.
 fn wait_until_quiet(
     state: &InodeState,
     inner: &mut MutexGuard<'_, Inner>,
     file: &OpenFile<'_>,
 ) -> Result {
     let mut signalled = false;
-    while inner.busy() {
+    let newest = inner.newest_id();
+    while inner.busy(newest) {
         if file.nonblocking() {
             return Err(EAGAIN);
         }

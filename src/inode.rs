@@ -53,7 +53,7 @@ pub(crate) struct InodeState {
     /// Everything that changes.
     #[pin]
     pub(crate) inner: Mutex<Inner>,
-    /// Notified when no break is under way any more.
+    /// Notified when an operation is over and no generation is alive.
     #[pin]
     pub(crate) quiet: CondVar,
 }
@@ -137,9 +137,15 @@ impl Inner {
             && !self.closed.iter().any(|c| c.present)
     }
 
-    /// Is a layout change under way, or expected to come back?
-    pub(crate) fn busy(&self) -> bool {
-        self.machine.active() || self.closed.iter().any(|c| c.present)
+    /// Is a generation alive, or an operation under way that closed its range no later than `id`
+    /// was the newest name?
+    pub(crate) fn busy(&self, id: u64) -> bool {
+        self.machine.active() || self.closed.iter().any(|c| c.present && c.id <= id)
+    }
+
+    /// The newest name.
+    pub(crate) fn newest_id(&self) -> u64 {
+        self.last_id
     }
 
     /// Is a page of `range` closed to new pins?

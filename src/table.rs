@@ -85,7 +85,7 @@ impl Table {
             inner.machine.abandon();
             inner.quieten();
         }
-        let quiet = inner.waiters > 0 && !inner.busy();
+        let quiet = inner.waiters > 0 && !inner.machine.active();
         let dead = inner.lonely() && inner.waiters == 0;
         inner.dead = dead;
         let discarded = inner.discarded.take();
