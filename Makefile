@@ -6,7 +6,7 @@
 
 help:
 	@echo 'make demo       set everything up, then show a truncate that waits for an RDMA holder'
-	@echo 'make test       kunit and e2e, with the committed list of expected tests'
+	@echo 'make test       kunit and e2e on the plain kernel; CI=true adds the debug kernel'
 	@echo 'make kunit      the KUnit suites: under user-mode Linux, and in the guest'
 	@echo 'make e2e        the guest tests: ext4 and xfs, plain and debug kernel'
 	@echo 'make check      formatting, lints, checkpatch'
@@ -22,7 +22,7 @@ demo:
 	@scripts/demo
 
 test:
-	@scripts/run-tests kunit e2e
+	@scripts/run-tests test
 
 kunit:
 	@scripts/run-tests kunit

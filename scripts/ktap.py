@@ -5,11 +5,13 @@
 usage: scripts/ktap.py check EXPECTED DIR    a line a test, then the closing line
        scripts/ktap.py list DIR              lines for the list of expected tests
 
-DIR holds one file for each group of tests that was run, GROUP.ktap. Only the
-groups that have a file are looked for in EXPECTED; its head describes it.
+DIR holds one file for each group of tests that was run, GROUP.ktap, and a file
+'groups' that names those that were to be run, one a line; host-* stands for all
+that begin so. EXPECTED is searched for these groups; its head describes it.
 Status 0 if every expected test passed, or was skipped with a listed reason.
 """
 
+import fnmatch
 import itertools
 import os
 import re
@@ -113,6 +115,20 @@ def read(directory):
                 yield file[:-len(".ktap")], parse(text.read())
 
 
+def planned(directory, wanted):
+    """Groups that were to be run, whether or not they left a file."""
+    try:
+        with open(os.path.join(directory, "groups"), encoding="utf-8") as lines:
+            patterns = lines.read().split()
+    except FileNotFoundError:
+        return set()
+    known = {name.split("/", 1)[0] for name in wanted}
+    for pattern in patterns:
+        if not fnmatch.filter(known, pattern):
+            sys.exit(f"no test of group {pattern} is in the list of expected tests")
+    return {group for pattern in patterns for group in fnmatch.filter(known, pattern)}
+
+
 def check(wanted, directory):
     count = {"passed": 0, "failed": 0, "skipped": 0}
     groups, seen = set(), set()
@@ -141,6 +157,7 @@ def check(wanted, directory):
             else:
                 tell("passed", name)
             seen.add(name)
+    groups |= planned(directory, wanted)
     for name in wanted:
         if name.split("/", 1)[0] in groups and name not in seen:
             tell("failed", name, "missing: it is in the list of expected tests")

@@ -10,8 +10,11 @@ import unittest
 SCRIPTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "scripts")
 
 
-def check(expected, **groups):
+def check(expected, planned=None, **groups):
     with tempfile.TemporaryDirectory() as top:
+        if planned:
+            with open(os.path.join(top, "groups"), "w", encoding="utf-8") as out:
+                out.write(planned)
         for group, text in groups.items():
             with open(os.path.join(top, group + ".ktap"), "w", encoding="utf-8") as out:
                 out.write(text)
@@ -35,6 +38,10 @@ class Ktap(unittest.TestCase):
     def test_passes(self):
         status, last, _ = check("a/one\na/two\n", a="KTAP version 1\n1..2\nok 1 one\nok 2 - two\n")
         self.assertEqual((status, last), (0, ["2 passed, 0 failed"]))
+
+    def test_group_that_left_no_result(self):
+        status, last, _ = check("a/one\nhost-b/two\n", "a\nhost-*\n", a="1..1\nok 1 one\n")
+        self.assertEqual((status, last), (1, ["1 passed, 1 failed"]))
 
     def test_failure_with_its_reasons(self):
         status, last, text = check("a/one\n", a="1..1\n# because\nnot ok 1 one\n")
