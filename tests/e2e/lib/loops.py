@@ -2,9 +2,10 @@
 """What racing processes do, again and again, until a given time."""
 import errno
 import os
+import random
 import time
 
-from . import calls, pins
+from . import calls, guest, pins
 
 SIZE = 4 << 20
 
@@ -59,9 +60,18 @@ def pin_mr(ops, path, until):
                                 lambda fd, _: os.pwrite(fd, b"x", 0))
 
 
+def pause():
+    """
+    Without a gap the breaker is back before a slow holder has pinned, and the
+    two never race. Its length is what varies: no point is favoured.
+    """
+    time.sleep(random.random() * 0.03 * guest.SLOW)
+
+
 def cut_and_grow(_ops, path, until):
     count = 0
     while time.monotonic() < until:
+        pause()
         calls.truncate(path, 0)
         calls.truncate(path, SIZE)
         count += 1
@@ -72,6 +82,7 @@ def punch_and_fill(_ops, path, until):
     fd = os.open(path, os.O_RDWR)
     count = 0
     while time.monotonic() < until:
+        pause()
         calls.fallocate(fd, calls.PUNCH_HOLE, 0, SIZE)
         calls.fallocate(fd, 0, 0, SIZE)
         count += 1
