@@ -38,14 +38,11 @@ mod tests {
         for pinned in 0..20 {
             assert!(both.certain(pinned, true) == (pinned == 12));
         }
+        // Nor is anything certain if the count is not.
+        assert!(!both.certain(12, false));
+        assert!(!tally(&[(1, 8)]).certain(8, false));
         assert!(tally(&[(1, 2), (2, 2), (1, 2)]).certain(6, true));
         assert!(!tally(&[(1, 2), (2, 2), (1, 2)]).certain(5, true));
-    }
-
-    #[test]
-    fn nothing_is_certain_if_the_count_is_not() {
-        assert!(!tally(&[(1, 8)]).certain(8, false));
-        assert!(!tally(&[(1, 8), (2, 4)]).certain(12, false));
     }
 
     #[test]
