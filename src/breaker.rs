@@ -278,6 +278,10 @@ impl Inner {
         let Some(clear) = self.note(breaker.id, pins, folios) else {
             return Outcome::Refused(EIO);
         };
+        if !clear {
+            // The breaker whose right to signal was noted may have left.
+            self.expose(breaker.id, &folios);
+        }
         self.advance(now);
         if !clear && self.machine.past_notice() {
             let me = ThreadGroup::current();

@@ -62,8 +62,10 @@ pub(crate) fn begin(table: &Table, pin: &PinRequest<'_>) -> Result<KBox<Token>> 
 pub(crate) fn commit(table: &Table, pin: &PinRequest<'_>, token: &Token, pages: u64) -> Result {
     let range = PageRange::of_pages(pin.index(), pages).ok_or(EINVAL)?;
     let result = commit_range(table, pin, token, range);
-    if let Err(e) = result {
-        deny(pin, &range, e);
+    match result {
+        // A breaker may wait for what was in flight and has not been pinned after all.
+        Ok(()) => token.state.key.wake(),
+        Err(e) => deny(pin, &range, e),
     }
     result
 }

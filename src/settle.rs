@@ -10,6 +10,7 @@ use super::{
     inode::Inner,
     kapi::trace,
     marks::UNPINNED,
+    range::PageRange,
     record::{pinned, Pinned, Record},
 };
 
@@ -82,11 +83,32 @@ impl Inner {
                 let other = r.pinner.group().id();
                 other != own && UNPINNED.gave(self.key, Some(other))
             });
-        if alone && recorded - pins >= record.range.pages() {
+        if alone && self.explains(record, &folios, recorded - pins) {
             Standing::Gone
         } else {
             Standing::Short
         }
+    }
+
+    /// Must this record be among those whose pins are missing? Its process may have others on the
+    /// same folios: then only if it doesn't matter which of them goes, or if all of them do.
+    fn explains(&self, record: &Record, folios: &PageRange, missing: u64) -> bool {
+        let mut pages = 0u64;
+        let mut alike = true;
+        let mut only = true;
+        for other in self.holders(folios) {
+            if other.pinner.group() != record.pinner.group() {
+                continue;
+            }
+            let common = other.range.intersection(folios).map_or(0, |c| c.pages());
+            pages = pages.saturating_add(common);
+            alike &= other.charge == record.charge
+                && other.spent == record.spent
+                && other.foreign == record.foreign;
+            only &= core::ptr::eq(other, record);
+        }
+        let own = record.range.pages();
+        missing >= pages || (only && missing >= own) || (alike && missing == own)
     }
 
     fn close_record(&mut self, i: usize) {
