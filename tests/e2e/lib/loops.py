@@ -65,16 +65,7 @@ def pause():
     Without a gap the breaker is back before a slow holder has pinned, and the
     two never race. Its length is what varies: no point is favoured.
     """
-    time.sleep(random.random() * 0.03 * guest.SLOW)
-
-
-def let_them_pin(count):
-    """
-    A pause after every other round, of any length: who takes blocks away
-    without a break leaves no time to pin, least of all on a slow kernel.
-    """
-    if count % 2:
-        time.sleep(random.random() * 0.04 * guest.SLOW)
+    time.sleep(random.random() * 0.06 * guest.SLOW)
 
 
 def cut_and_grow(_ops, path, until):
@@ -84,7 +75,6 @@ def cut_and_grow(_ops, path, until):
         calls.truncate(path, 0)
         calls.truncate(path, SIZE)
         count += 1
-        let_them_pin(count)
     return count
 
 
@@ -96,7 +86,6 @@ def punch_and_fill(_ops, path, until):
         calls.fallocate(fd, calls.PUNCH_HOLE, 0, SIZE)
         calls.fallocate(fd, 0, 0, SIZE)
         count += 1
-        let_them_pin(count)
     os.close(fd)
     return count
 
