@@ -129,10 +129,19 @@ impl Inner {
         }
     }
 
-    /// Those in the way have had their chance.
+    /// Those in the way who were stopped, or never can be, have had their chance. Whom only this
+    /// breaker had no right to stop, or who was in doubt just now, the next one may stop.
     fn spend(&mut self) {
         for i in 0..self.records.len() {
-            if self.in_the_way(&self.records[i]) {
+            let record = &self.records[i];
+            let group = record.pinner.group();
+            let over = record.foreign
+                || !record.pinner.accountable()
+                || self
+                    .records
+                    .iter()
+                    .any(|r| r.hit && r.pinner.group() == group);
+            if over && self.in_the_way(record) {
                 self.records[i].spent = true;
             }
         }

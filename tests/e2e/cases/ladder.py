@@ -11,6 +11,7 @@ from lib.proc import Died
 
 SIZE = 4 * guest.MIB
 BUS_ADRERR = 2
+NOBODY = 65534
 BOTH = F_LONGTERM | F_UNBREAKABLE
 
 
@@ -53,6 +54,28 @@ def etxtbsy_sigbus_blocked(t):
     t.eq(info["addr"], h.addr, "si_addr")
     t.eq(h.sigbus(0), None, "second SIGBUS")
     t.true(h.sig(0), "no SIGIO before it")
+
+
+@test(break_time=1)
+def breaker_without_rights_leaves_it_to_the_owner(t):
+    """Who could not kill the holder gets ETXTBSY; the owner's break still stops it."""
+    path = t.file()
+    os.chmod(path, 0o666)
+    h = t.holder(path)
+    stranger = t.proc()
+    stranger.drop_to(NOBODY)
+    cut = stranger.go.truncate(path, 0)
+    t.errno(errno.ETXTBSY, cut, "truncate by who may not kill")
+    t.between(1.9, cut.took, 2.8, "truncate by who may not kill")
+    t.true(h.alive(), "holder died")
+    # Returns when that break is forgotten.
+    other = t.proc()
+    fd = other.open(path)
+    other.lease(fd)
+    other.lease(fd, F_UNLCK)
+    cut = t.proc().go.truncate(path, 0)
+    t.errno(0, cut, "truncate by the owner")
+    t.eq(os.WTERMSIG(h.wait()), signal.SIGBUS, "holder killed by")
 
 
 @test(break_time=1)
