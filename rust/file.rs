@@ -7,6 +7,7 @@ use core::{marker::PhantomData, ptr::NonNull};
 use super::{
     bindings,
     mapping::{Mapping, MappingKey},
+    process::ThreadGroup, //
 };
 use kernel::{
     bindings as kb,
@@ -73,6 +74,13 @@ impl<'a> OpenFile<'a> {
     pub(crate) fn own_signals(&self) -> Result {
         // SAFETY: By the invariant the file is valid.
         to_result(unsafe { bindings::lt_setown(self.0.as_ptr()) })
+    }
+
+    /// Signals no longer go to `group`, if that is where [`Self::own_signals`] sent them.
+    pub(crate) fn disown_signals(&self, group: &ThreadGroup) {
+        // SAFETY: By the invariant the file is valid; `group` holds its pid, which is only compared
+        // with the owner's, under the owner's lock.
+        unsafe { bindings::lt_disown(self.0.as_ptr(), group.as_ptr()) };
     }
 }
 

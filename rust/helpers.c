@@ -63,6 +63,22 @@ int lt_setown(struct file *filp)
 	return ret;
 }
 
+/* Take back what lt_setown() did for that thread group, if it still stands. */
+void lt_disown(struct file *filp, const struct pid *tgid)
+{
+	struct fown_struct *owner = file_f_owner(filp);
+
+	if (!owner)
+		return;
+
+	write_lock_irq(&owner->lock);
+	if (owner->pid == tgid && owner->pid_type == PIDTYPE_TGID) {
+		put_pid(owner->pid);
+		owner->pid = NULL;
+	}
+	write_unlock_irq(&owner->lock);
+}
+
 /*
  * Keep the file's mount, dentry and inode; with @write its mount stays
  * writable.  Fails where the path's inode is not the one that is mapped.

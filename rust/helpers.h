@@ -27,6 +27,7 @@ bool lt_mapping_longterm(const struct address_space *mapping);
 bool lt_may_lease(struct file *filp);
 bool lt_may_take_back(const struct inode *inode);
 int lt_setown(struct file *filp);
+void lt_disown(struct file *filp, const struct pid *tgid);
 int lt_path_get(struct file *filp, bool write, struct path *out);
 void lt_path_put(struct path *path, bool write);
 

@@ -38,6 +38,11 @@ impl ThreadGroup {
         Self(unsafe { NonNull::new_unchecked(pid) })
     }
 
+    /// For the C side; valid as long as `self`.
+    pub(super) fn as_ptr(&self) -> *const kb::pid {
+        self.0.as_ptr()
+    }
+
     /// Something to compare.
     pub(crate) fn id(&self) -> GroupId {
         GroupId(self.0.as_ptr() as usize)

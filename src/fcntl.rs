@@ -61,6 +61,9 @@ fn take(table: &Table, file: &OpenFile<'_>, fd: u32, unbreakable: bool) -> Resul
                 }
                 let lease = &mut inner.leases[i];
                 lease.attach(file, fd)?;
+                // The open file may have come from another process, which has the notices so far.
+                file.disown_signals(&lease.holder);
+                file.own_signals()?;
                 lease.unbreakable = unbreakable;
                 lease.state = State::Held;
                 lease.holder = ThreadGroup::current();
@@ -113,6 +116,7 @@ fn give_back(table: &Table, file: &OpenFile<'_>) -> Result {
             if inner.charged(inner.leases[i].id) {
                 return Err(EBUSY);
             }
+            file.disown_signals(&inner.leases[i].holder);
             inner.remove_lease(i, file);
             Ok(())
         })

@@ -86,6 +86,24 @@ def setown_before_the_lease(t):
 
 
 @test
+def next_holder_of_the_open_file(t):
+    """One gives the lease back, another takes it on the same open file: it is told."""
+    path = t.file()
+    for give_back in (True, False):
+        old, h = t.proc(), t.proc()
+        fd = old.open(path)
+        old.lease(fd)
+        h.fd = h.take_fd(old.pid, fd)
+        if give_back:
+            old.lease(fd, F_UNLCK)
+        h.lease(h.fd)
+        h.pin(h.mmap(h.fd, SIZE), SIZE)
+        broken_once(t, path, h)
+        t.eq(old.sig(0), None, "notice to who gave the lease away")
+        guest.make_file(path, SIZE)
+
+
+@test
 def setown_ex(t):
     path = t.file()
     h, other = t.holder(path), t.proc()

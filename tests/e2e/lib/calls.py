@@ -36,6 +36,7 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 O_PATH = 0o10000000
 
 SYS_IO_URING_SETUP, SYS_IO_URING_REGISTER = 425, 427
+SYS_PIDFD_GETFD = 438
 FIFREEZE, FITHAW = 0xC0045877, 0xC0045878
 
 
@@ -48,6 +49,10 @@ def check(ret):
 
 def fcntl(fd, cmd, arg=0):
     return check(LIBC.fcntl(fd, cmd, ctypes.c_long(arg)))
+
+
+def pidfd_getfd(pidfd, fd):
+    return check(LIBC.syscall(SYS_PIDFD_GETFD, pidfd, fd, 0))
 
 
 def fcntl_ptr(fd, cmd, data):

@@ -60,6 +60,14 @@ class Ops:
     def fallocate(self, fd, mode, offset, length):
         calls.fallocate(fd, mode, offset, length)
 
+    def take_fd(self, pid, fd):
+        """A descriptor of the same open file as that of another process."""
+        pidfd = os.pidfd_open(pid)
+        try:
+            return calls.pidfd_getfd(pidfd, fd)
+        finally:
+            os.close(pidfd)
+
     # ---- leases
     def lease(self, fd, kind=calls.F_LONGTERM):
         calls.setlease(fd, kind)
