@@ -203,9 +203,8 @@ def own_lease_threads(t):
     t.true(h.alive(), "holder died")
 
 
-@test(break_time=1)
-def interrupted(t):
-    """EINTR; the break lives one period longer, then pins work again."""
+def interrupt_a_breaker(t):
+    """The file, its holder, and the breaker with its truncate that was given up."""
     path = t.file()
     h, b = t.holder(path), t.proc()
     h.block_sigbus()
@@ -215,6 +214,13 @@ def interrupted(t):
     t.blocked(cut, "truncate")
     b.signal(signal.SIGUSR1)
     t.errno(errno.EINTR, cut, "interrupted truncate")
+    return path, h, b, cut
+
+
+@test(break_time=1)
+def interrupted(t):
+    """EINTR; the break lives one period longer, then pins work again."""
+    path, h, _, _ = interrupt_a_breaker(t)
     t.eq(os.stat(path).st_size, SIZE, "size")
     t.errno(errno.EAGAIN, h.go.pin(h.addr, 4096), "pin while the break lives")
     h.unpin_all()
@@ -232,15 +238,7 @@ def interrupted(t):
 @test(break_time=2)
 def joined_after_interrupt(t):
     """Who comes back within the period gets no new notice and no new t0."""
-    path = t.file()
-    h, b = t.holder(path), t.proc()
-    h.block_sigbus()
-    b.catch_sigusr1()
-    cut = b.go.truncate(path, 0)
-    t.true(h.sig(), "no notice")
-    t.blocked(cut, "truncate")
-    b.signal(signal.SIGUSR1)
-    t.errno(errno.EINTR, cut, "interrupted truncate")
+    path, h, b, cut = interrupt_a_breaker(t)
     began = cut.began
     again = b.go.truncate(path, 0)
     info = h.sigbus()
