@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The tracepoints of `src/trace.h`. A nop each while off.
+//! The tracepoints of `src/trace.h`. A nop each while off: what an event says is worked out only
+//! when someone listens.
 
 use super::{bindings, mapping::InodeId};
 
@@ -23,7 +24,7 @@ macro_rules! events {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => { kernel::macros::paste! {$(
         $(#[$doc])*
         #[inline(always)]
-        pub(crate) fn $name(f: &Fields) {
+        pub(crate) fn $name(fields: impl FnOnce() -> Fields) {
             // SAFETY: The key is a real static key, defined by TRACE_EVENT in `src/trace.c`.
             let on = unsafe {
                 kernel::jump_label::static_branch_unlikely!(
@@ -33,6 +34,7 @@ macro_rules! events {
                 )
             };
             if on {
+                let f = fields();
                 // SAFETY: The event takes plain numbers and may fire in any context.
                 unsafe {
                     bindings::[< rust_do_trace_ $name >](

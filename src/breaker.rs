@@ -112,13 +112,13 @@ pub(crate) fn begin(
         Outcome::Wait(_) => {
             if !breaker.waited {
                 breaker.waited = true;
-                trace::break_wait(&breaker.fields(Ok(())));
+                trace::break_wait(|| breaker.fields(Ok(())));
             }
             *cookie = Some(breaker);
             Err(EAGAIN)
         }
         Outcome::Refused(e) => {
-            trace::break_end(&breaker.fields(Err(e)));
+            trace::break_end(|| breaker.fields(Err(e)));
             Err(e)
         }
     }
@@ -153,7 +153,7 @@ fn close(table: &Table, request: &BreakRequest<'_>, want: PageRange) -> Result<K
         )?;
         Ok::<_, Error>(breaker)
     })??;
-    trace::break_begin(&breaker.fields(Ok(())));
+    trace::break_begin(|| breaker.fields(Ok(())));
     Ok(breaker)
 }
 
@@ -210,7 +210,7 @@ pub(crate) fn end(table: &Table, clock: &Clock, breaker: &Breaker, result: i32) 
     });
     clock.arm(deadline.flatten(), now);
     let result = kernel::error::to_result(result);
-    trace::break_end(&breaker.fields(result));
+    trace::break_end(|| breaker.fields(result));
 }
 
 impl Breaker {

@@ -27,19 +27,21 @@ pub(crate) fn set(table: &Table, file: &OpenFile<'_>, fd: u32, arg: u32) -> Resu
         F_UNLCK => give_back(table, file),
         _ => take(table, file, fd, arg & F_UNBREAKABLE != 0),
     };
-    let id = file.mapping().id();
-    let me = ThreadGroup::current();
+    let event = |result| {
+        let id = file.mapping().id();
+        fields(id, &WHOLE_FILE, &ThreadGroup::current(), result)
+    };
     match result {
         Ok(()) if arg == F_UNLCK => {
-            trace::lease_release(&fields(id, &WHOLE_FILE, &me, Ok(())));
+            trace::lease_release(|| event(Ok(())));
         }
         Ok(()) => {
             stats::TAKEN.up();
-            trace::lease_take(&fields(id, &WHOLE_FILE, &me, Ok(())));
+            trace::lease_take(|| event(Ok(())));
         }
         Err(e) if e != ENOIOCTLCMD => {
             stats::DENIED.up();
-            trace::deny(&fields(id, &WHOLE_FILE, &me, Err(e)));
+            trace::deny(|| event(Err(e)));
         }
         Err(_) => (),
     }
@@ -141,7 +143,7 @@ pub(crate) fn release(table: &Table, file: &OpenFile<'_>) {
     table.with_known(file.mapping_key(), |_, inner| {
         if let Some(i) = inner.leases.iter().position(|l| l.file == file.key()) {
             let holder = &inner.leases[i].holder;
-            trace::lease_release(&inner.fields(&WHOLE_FILE, holder, Ok(())));
+            trace::lease_release(|| inner.fields(&WHOLE_FILE, holder, Ok(())));
             inner.remove_lease(i, file);
         }
     });

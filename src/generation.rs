@@ -42,12 +42,7 @@ impl Inner {
             if lease.state == State::Held {
                 lease.notify();
                 stats::NOTIFIED.up();
-                trace::sigio(&super::inode::fields(
-                    id,
-                    &WHOLE_FILE,
-                    &lease.holder,
-                    Ok(()),
-                ));
+                trace::sigio(|| super::inode::fields(id, &WHOLE_FILE, &lease.holder, Ok(())));
             }
         }
     }
@@ -124,7 +119,7 @@ impl Inner {
                 self.leases[i].state = State::Revoked;
                 stats::REVOKED.up();
                 let holder = &self.leases[i].holder;
-                trace::lease_revoke(&self.fields(&WHOLE_FILE, holder, Ok(())));
+                trace::lease_revoke(|| self.fields(&WHOLE_FILE, holder, Ok(())));
             }
         }
     }
@@ -212,10 +207,10 @@ impl Inner {
             ),
             Stop::Sigkill => (group.sigkill(), c"SIGKILL"),
         };
-        let fields = self.fields(&range, group, sent);
+        let fields = || self.fields(&range, group, sent);
         match how {
-            Stop::Sigbus => trace::sigbus(&fields),
-            Stop::Sigkill => trace::sigkill(&fields),
+            Stop::Sigbus => trace::sigbus(fields),
+            Stop::Sigkill => trace::sigkill(fields),
         }
         if sent.is_err() {
             return false;
@@ -241,7 +236,7 @@ impl Inner {
     /// The current task is refused, as others hold pages in `range`.
     pub(crate) fn report_busy(&self, range: &PageRange) {
         let me = ThreadGroup::current();
-        trace::busy(&self.fields(range, &me, Err(ETXTBSY)));
+        trace::busy(|| self.fields(range, &me, Err(ETXTBSY)));
         let unknown = Comm::unknown();
         let holder = self.holders(range).next().map_or((0, &unknown), |r| {
             (r.pinner.group().number(), r.pinner.comm())

@@ -95,7 +95,7 @@ fn commit_range(table: &Table, pin: &PinRequest<'_>, token: &Token, range: PageR
             inner.records.reserve()?;
             if let Some(mut new) = record.take() {
                 new.charge = charge;
-                trace::pin(&inner.fields(&range, new.pinner.group(), Ok(())));
+                trace::pin(|| inner.fields(&range, new.pinner.group(), Ok(())));
                 record = inner.records.insert(new);
             }
             inner.forget(token.id);
@@ -136,8 +136,10 @@ fn charge(inner: &Inner, pin: &PinRequest<'_>) -> Result<Charge> {
 
 fn deny(pin: &PinRequest<'_>, range: &PageRange, e: Error) {
     stats::DENIED.up();
-    let id = pin.file().mapping().id();
-    trace::deny(&fields(id, range, &ThreadGroup::current(), Err(e)));
+    trace::deny(|| {
+        let id = pin.file().mapping().id();
+        fields(id, range, &ThreadGroup::current(), Err(e))
+    });
 }
 
 impl Inner {

@@ -113,7 +113,7 @@ impl Inner {
 
     fn close_record(&mut self, i: usize) {
         if let Some(record) = self.records.remove(i) {
-            trace::unpin(&self.fields(&record.range, record.pinner.group(), Ok(())));
+            trace::unpin(|| self.fields(&record.range, record.pinner.group(), Ok(())));
             self.discarded.push(record);
         }
     }
