@@ -11,10 +11,9 @@ use super::{
         trace, //
     },
     lease::State,
-    ledger::Tally,
     machine::Action,
     range::PageRange,
-    record::{pinned, Charge, Record},
+    record::{Charge, Record},
     stats,
 };
 use kernel::prelude::*;
@@ -178,16 +177,7 @@ impl Inner {
             .iter()
             .filter(|c| c.waits_for(&record.range))
             .filter_map(|c| c.folios.intersection(&record.range))
-            .any(|range| {
-                let found = pinned(&record.file.mapping(), &range);
-                let mut tally = Tally::new();
-                for r in self.holders(&found.folios) {
-                    if let Some(common) = r.range.intersection(&found.folios) {
-                        tally.add(r.pinner.group().id(), common.pages());
-                    }
-                }
-                tally.certain(found.pins, found.exact)
-            })
+            .any(|range| self.surely_holds(record.pinner.group(), &range))
     }
 
     /// Sends the signal; true if it was sent.

@@ -8,7 +8,8 @@
 
 use super::{
     inode::Inner,
-    kapi::trace,
+    kapi::{process::ThreadGroup, trace},
+    ledger::Share,
     marks::UNPINNED,
     range::PageRange,
     record::{pinned, Pinned, Record},
@@ -109,6 +110,26 @@ impl Inner {
         }
         let own = record.range.pages();
         missing >= pages || (only && missing >= own) || (alike && missing == own)
+    }
+
+    /// Does `group` hold pins on folios with pages in `range`, beyond doubt? Pins in flight are
+    /// counted, and are nobody's yet.
+    pub(crate) fn surely_holds(&self, group: &ThreadGroup, range: &PageRange) -> bool {
+        let own = |r: &&Record| r.pinner.group() == group;
+        let Some(record) = self.holders(range).find(own) else {
+            return false;
+        };
+        let found = pinned(&record.file.mapping(), range);
+        if found.pins == 0 || self.in_flight(&found.folios) {
+            return false;
+        }
+        let mut share = Share::default();
+        for r in self.holders(&found.folios) {
+            if let Some(common) = r.range.intersection(&found.folios) {
+                share.add(own(&r), common.pages());
+            }
+        }
+        share.certain(found.pins, found.exact)
     }
 
     fn close_record(&mut self, i: usize) {
