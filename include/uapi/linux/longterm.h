@@ -54,6 +54,8 @@
  *	/proc/sys/fs/leases-enable is 0; or the longterm module is not loaded.
  * ENOLCK
  *	The user's limit on leases is reached.
+ * ENOMEM
+ *	No memory.
  * EOPNOTSUPP
  *	The file is not on a DAX mount, or its filesystem can't protect it.
  *
@@ -80,6 +82,8 @@
  * ENOLCK
  *	A limit was reached (the kernel log names it), or the administrator
  *	wants a lease to be taken first and there is none.
+ * ENOMEM
+ *	No memory, or the page has too many pins.
  * EOPNOTSUPP
  *	The module is not loaded, or the file can't be protected.
  *
