@@ -53,6 +53,11 @@ class T:
         self.procs.append(Proc())
         return self.procs[-1]
 
+    def fork(self, parent, **how):
+        """A fork of that process, see Birth.clone."""
+        self.procs.append(Proc(parent, **how))
+        return self.procs[-1]
+
     def end_all(self):
         """All processes of the test, so that nothing is open any more."""
         for p in self.procs:

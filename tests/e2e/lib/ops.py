@@ -9,12 +9,15 @@ import threading
 import time
 
 from . import calls, loops, pins
+from .birth import Birth
 
 NOTICES = [signal.SIGIO] + list(range(signal.SIGRTMIN, signal.SIGRTMAX + 1))
 
 
-class Ops:
-    def __init__(self):
+class Ops(Birth):
+    def __init__(self, channel):
+        self.channel = channel
+        self.threads = []
         # Notices wait in the signalfd until the test asks for them.
         signal.pthread_sigmask(signal.SIG_BLOCK, NOTICES)
         self.sigfd = calls.signalfd(NOTICES)

@@ -76,10 +76,12 @@ class Go:
 
 
 class Proc:
-    def __init__(self):
+    def __init__(self, parent=None, **how):
+        """A child of the test; with parent, a fork of that process."""
         req_r, self.requests = os.pipe()
         self.replies, rep_w = os.pipe()
-        self.pid = os.fork()
+        self.pid = parent.clone(os.getpid(), req_r, rep_w, **how) if parent \
+            else os.fork()
         if self.pid == 0:
             calls.prctl(calls.PR_SET_PDEATHSIG, signal.SIGKILL)
             os.close(self.requests)
@@ -151,8 +153,17 @@ def read_all(fd, size):
     return data
 
 
+def answer(replies, kind, value, began):
+    data = pickle.dumps((kind, value, began, time.monotonic()))
+    os.write(replies, struct.pack("I", len(data)) + data)
+
+
 def serve(requests, replies):
-    ops = Ops()
+    loop(Ops((requests, replies)))
+
+
+def loop(ops):
+    requests, replies = ops.channel
     while True:
         ready = select.select([requests, ops.sigfd] if ops.reaction
                               else [requests], [], [])[0]
@@ -166,10 +177,9 @@ def serve(requests, replies):
             read_all(requests, struct.unpack("I", size)[0]))
         began = time.monotonic()
         try:
-            answer = ("ok", getattr(ops, name)(*args, **kw))
+            kind, value = "ok", getattr(ops, name)(*args, **kw)
         except OSError as e:
-            answer = ("errno", e.errno or errno.EIO)
+            kind, value = "errno", e.errno or errno.EIO
         except Exception as e:  # reported to the test, which then fails
-            answer = ("error", f"{type(e).__name__}: {e}")
-        data = pickle.dumps(answer + (began, time.monotonic()))
-        os.write(replies, struct.pack("I", len(data)) + data)
+            kind, value = "error", f"{type(e).__name__}: {e}"
+        answer(replies, kind, value, began)
