@@ -4,6 +4,7 @@
 //! when someone listens.
 
 use super::{bindings, mapping::InodeId};
+use core::ffi::CStr;
 
 /// What every event says beside its name.
 #[derive(Clone, Copy)]
@@ -73,4 +74,29 @@ events! {
     busy,
     /// A pin or a lease was refused.
     deny,
+}
+
+/// The machine of an inode took a step.
+#[inline(always)]
+pub(crate) fn break_state(inode: InodeId, from: &CStr, input: &CStr, to: &CStr) {
+    // SAFETY: The key is a real static key, defined by TRACE_EVENT in `src/trace.c`.
+    let on = unsafe {
+        kernel::jump_label::static_branch_unlikely!(
+            bindings::__tracepoint_break_state,
+            kernel::bindings::tracepoint,
+            key
+        )
+    };
+    if on {
+        // SAFETY: The event copies the strings, which end with a zero, and may fire anywhere.
+        unsafe {
+            bindings::rust_do_trace_break_state(
+                inode.dev,
+                inode.ino,
+                from.as_ptr().cast(),
+                input.as_ptr().cast(),
+                to.as_ptr().cast(),
+            )
+        };
+    }
 }

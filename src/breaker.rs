@@ -16,7 +16,7 @@ use super::{
         report,
         trace, //
     },
-    machine::{Action, Ladder, Phase, Ticket, Verdict},
+    machine::{Action, Input, Ladder, Phase, Ticket, Verdict},
     policy,
     range::PageRange,
     record::{pinned, Charge, Pinned},
@@ -96,7 +96,7 @@ pub(crate) fn begin(
                 outcome = inner.cannot_wait(&breaker);
             }
             if matches!(outcome, Outcome::Refused(_)) {
-                inner.depart(breaker.id, now);
+                inner.depart(breaker.id, now, false);
             }
             deadline = inner.machine.deadline();
             outcome
@@ -204,12 +204,16 @@ pub(crate) fn poll(
 /// The operation is over, see `Operations::break_end`.
 pub(crate) fn end(table: &Table, clock: &Clock, breaker: &Breaker, result: i32) {
     let now = report::now_ms();
+    let result = match kernel::error::to_result(result) {
+        // For the system call's eyes only: its caller sees EINTR, or nothing.
+        Err(e) if e.to_errno() <= ERESTARTSYS.to_errno() => Err(EINTR),
+        result => result,
+    };
     let deadline = table.with(&breaker.state, |_, inner| {
-        inner.depart(breaker.id, now);
+        inner.depart(breaker.id, now, result.is_ok());
         inner.machine.deadline()
     });
     clock.arm(deadline.flatten(), now);
-    let result = kernel::error::to_result(result);
     trace::break_end(|| breaker.fields(result));
 }
 
@@ -252,8 +256,17 @@ impl Inner {
         if let Err(e) = self.refusal(&folios) {
             return Outcome::Refused(e);
         }
-        self.join(breaker, now);
+        let late = self.join(breaker, now);
         self.expose(breaker.id, &folios);
+        if late && self.catch_up() {
+            if let Some(Closed {
+                ticket: Some(ticket),
+                ..
+            }) = self.closed.iter_mut().find(|c| c.id == breaker.id)
+            {
+                self.machine.extend(ticket, now);
+            }
+        }
         self.advance(now);
         self.verdict(breaker, false, now)
     }
@@ -261,7 +274,8 @@ impl Inner {
     /// A breaker that can't wait: the break has begun, and goes on while it comes back often enough;
     /// where the ladder has ended already there is nothing to come back for.
     fn cannot_wait(&self, breaker: &Breaker) -> Outcome {
-        if !self.machine.exhausted() {
+        let folios = self.closed.iter().find(|c| c.id == breaker.id);
+        if !folios.is_some_and(|c| self.spent(&c.folios)) {
             return Outcome::Refused(EAGAIN);
         }
         self.report_busy(&breaker.want);
@@ -322,71 +336,98 @@ impl Inner {
         Ok(())
     }
 
-    /// Makes a breaker with pins in its way part of the generation, which may begin with it.
-    fn join(&mut self, breaker: &Breaker, now: u64) {
+    /// Makes a breaker with pins in its way part of the generation, which may begin with it. Returns
+    /// whether it came so late that those in its way should have been stopped by now.
+    fn join(&mut self, breaker: &Breaker, now: u64) -> bool {
         let Some(mine) = self.closed_mut(breaker.id) else {
-            return;
+            return false;
         };
         if mine.ticket.is_some() {
-            return;
+            return false;
         }
         let folios = mine.folios;
         let ladder = match self.spent(&folios) {
             true => Ladder::Spent,
             false => Ladder::Full,
         };
-        let (ticket, first) = self.machine.begin(now, policy::terms(), ladder);
-        if let Some(mine) = self.closed_mut(breaker.id) {
-            mine.ticket = Some(ticket);
-        }
+        let first = self.enter(breaker.id, now, ladder);
         if first {
             self.begin_generation();
         }
+        !first && ladder == Ladder::Full && self.machine.past_notice()
     }
 
-    /// A breaker whose way is free ends a generation that waits for such a one to come back.
+    /// Gives a breaker its part in the generation; true if that begins with it.
+    fn enter(&mut self, id: u64, now: u64, ladder: Ladder) -> bool {
+        let from = self.machine.phase();
+        let (ticket, first) = self.machine.begin(now, policy::terms(), ladder);
+        self.step(
+            from,
+            match (first, ladder) {
+                (true, Ladder::Full) => Input::Begin,
+                (true, Ladder::Spent) => Input::BeginSpent,
+                (false, _) => Input::Join,
+            },
+        );
+        if let Some(mine) = self.closed_mut(id) {
+            mine.ticket = Some(ticket);
+        }
+        first
+    }
+
+    /// A breaker whose way is free ends a generation that waits for one to come back, if it takes
+    /// away all that that one wanted: what came back may be called by another name.
     fn join_if_concerned(&mut self, breaker: &Breaker, now: u64) {
         let Some(mine) = self.closed.iter().find(|c| c.id == breaker.id) else {
             return;
         };
-        let range = mine.closed;
-        let concerned = self
-            .closed
-            .iter()
-            .any(|c| !c.present && c.closed.overlaps(&range));
-        if self.machine.active() && mine.ticket.is_none() && concerned {
-            let (ticket, _) = self.machine.begin(now, policy::terms(), Ladder::Full);
-            if let Some(mine) = self.closed_mut(breaker.id) {
-                mine.ticket = Some(ticket);
-            }
+        let absent = self.closed.iter().any(|c| !c.present);
+        if self.machine.active() && mine.ticket.is_none() && absent && self.settles(&mine.closed) {
+            self.enter(breaker.id, now, Ladder::Full);
         }
     }
 
-    /// Opens a breaker's range, or leaves it closed for a period in case it comes back.
-    fn depart(&mut self, id: u64, now: u64) {
+    /// Is nothing left to come back for, once `range` has been taken away?
+    fn settles(&self, range: &PageRange) -> bool {
+        self.closed
+            .iter()
+            .all(|c| c.present || range.covers(&c.closed))
+    }
+
+    /// Opens a breaker's range, or leaves it closed for a period in case it comes back; `complete`:
+    /// its operation has succeeded.
+    fn depart(&mut self, id: u64, now: u64, complete: bool) {
         let Some(i) = self.closed.iter().position(|c| c.id == id) else {
             return;
         };
-        let granted = self.closed[i].granted;
-        let joined = self.closed[i].ticket.take().is_some();
-        if joined && self.machine.leave(now, granted) == Some(Action::End) {
+        let mine = &mut self.closed[i];
+        let range = mine.closed;
+        let done = mine.granted && complete;
+        if mine.ticket.take().is_none() {
             let _mine = self.closed.remove(i);
-            self.quieten();
             return;
         }
-        if joined && !granted && self.machine.phase() != Phase::Idle {
-            self.closed[i].present = false;
-            let range = self.closed[i].closed;
-            // One that gives up again and again must not fill memory.
-            let same = self
-                .closed
-                .iter_mut()
-                .find(|c| c.id != id && !c.present && c.closed.overlaps(&range));
-            match same {
-                Some(other) => other.closed = other.closed.hull(&range),
-                None => return,
+        let from = self.machine.phase();
+        let over = done && self.settles(&range);
+        let end = self.machine.leave(now, over) == Some(Action::End);
+        self.step(from, if over { Input::Done } else { Input::Leave });
+
+        if end || done || self.machine.phase() == Phase::Idle {
+            let _mine = self.closed.remove(i);
+            if end {
+                self.quieten();
             }
+            return;
         }
-        let _mine = self.closed.remove(i);
+        self.closed[i].present = false;
+        // One that gives up again and again must not fill memory.
+        let same = self
+            .closed
+            .iter_mut()
+            .find(|c| c.id != id && !c.present && c.closed.overlaps(&range));
+        if let Some(other) = same {
+            other.closed = other.closed.hull(&range);
+            let _mine = self.closed.remove(i);
+        }
     }
 }

@@ -91,8 +91,8 @@ fn wait_until_quiet(
     file: &OpenFile<'_>,
 ) -> Result {
     let mut signalled = false;
-    let newest = inner.newest_id();
-    while inner.busy(newest) {
+    let then = inner.moment();
+    while inner.busy_since(then) {
         if file.nonblocking() {
             return Err(EAGAIN);
         }

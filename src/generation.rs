@@ -11,7 +11,7 @@ use super::{
         trace, //
     },
     lease::State,
-    machine::Action,
+    machine::{Action, Input, Phase},
     range::PageRange,
     record::{Charge, Record},
     stats,
@@ -34,9 +34,22 @@ impl Inner {
         self.records.overlapping(range)
     }
 
+    /// The machine took a step.
+    pub(crate) fn step(&self, from: Phase, input: Input) {
+        trace::break_state(
+            self.id,
+            from.name(),
+            input.name(),
+            self.machine.phase().name(),
+        );
+    }
+
     /// A generation begins: each lease of the file that is held gets its notice.
     pub(crate) fn begin_generation(&mut self) {
         let id = self.id;
+        for record in self.records.iter_mut() {
+            record.late = false;
+        }
         for lease in self.leases.iter_mut() {
             if lease.state == State::Held {
                 lease.notify();
@@ -54,13 +67,27 @@ impl Inner {
             }
         }
         self.closed.retain(|c| c.present);
+        self.generation += 1;
+    }
+
+    /// Nobody is left whom the generation concerns.
+    pub(crate) fn abandon(&mut self) {
+        let from = self.machine.phase();
+        self.machine.abandon();
+        self.step(from, Input::Abandon);
+        self.quieten();
     }
 
     /// Time passes. Returns whether something has happened.
     pub(crate) fn advance(&mut self, now: u64) -> bool {
         let mut moved = false;
-        while let Some(action) = self.machine.tick(now) {
+        loop {
+            let from = self.machine.phase();
+            let Some(action) = self.machine.tick(now) else {
+                return moved;
+            };
             moved = true;
+            self.step(from, Input::Tick);
             match action {
                 Action::Revoke => {
                     self.revoke();
@@ -72,7 +99,20 @@ impl Inner {
                 Action::End => self.quieten(),
             }
         }
-        moved
+    }
+
+    /// A breaker has come after its holders' time was up. Returns whether one was stopped: that one
+    /// has a period to react, also before SIGKILL.
+    pub(crate) fn catch_up(&mut self) -> bool {
+        self.revoke();
+        self.stop(Stop::Sigbus);
+        let mut stopped = false;
+        for record in self.records.iter_mut() {
+            record.late |= record.hit;
+            stopped |= record.hit;
+        }
+        self.spend();
+        stopped
     }
 
     /// The current task is breaker `id`; notes which holders in its way it could kill(2).
@@ -155,7 +195,7 @@ impl Inner {
                 .any(|r| r.hit && r.pinner.group() == group);
             let fresh = match how {
                 Stop::Sigbus => !record.spent,
-                Stop::Sigkill => record.spent,
+                Stop::Sigkill => record.spent && !record.late,
             };
             if fresh && !hit_before && self.may_stop(record) && self.signal(record, how) {
                 self.records[i].hit = true;

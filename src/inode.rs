@@ -53,7 +53,7 @@ pub(crate) struct InodeState {
     /// Everything that changes.
     #[pin]
     pub(crate) inner: Mutex<Inner>,
-    /// Notified when an operation is over and no generation is alive.
+    /// Notified when something has changed and there are [`Inner::waiters`].
     #[pin]
     pub(crate) quiet: CondVar,
 }
@@ -104,6 +104,16 @@ pub(crate) struct Inner {
     /// Records to be dropped after unlocking.
     pub(crate) discarded: Discarded,
     last_id: u64,
+    /// Generations that are over.
+    pub(crate) generation: u64,
+}
+
+/// A point in the life of an inode, to wait for what was under way then and for nothing that comes
+/// later: that might never end.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment {
+    newest: u64,
+    generation: u64,
 }
 
 impl Inner {
@@ -120,6 +130,7 @@ impl Inner {
             waiters: 0,
             discarded: Discarded::new(),
             last_id: 0,
+            generation: 0,
         }
     }
 
@@ -137,15 +148,21 @@ impl Inner {
             && !self.closed.iter().any(|c| c.present)
     }
 
-    /// Is a generation alive, or an operation under way that closed its range no later than `id`
-    /// was the newest name?
-    pub(crate) fn busy(&self, id: u64) -> bool {
-        self.machine.active() || self.closed.iter().any(|c| c.present && c.id <= id)
+    /// What is under way.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment {
+            newest: self.last_id,
+            generation: self.generation,
+        }
     }
 
-    /// The newest name.
-    pub(crate) fn newest_id(&self) -> u64 {
-        self.last_id
+    /// Is something still under way that was then?
+    pub(crate) fn busy_since(&self, then: Moment) -> bool {
+        (self.machine.active() && self.generation == then.generation)
+            || self
+                .closed
+                .iter()
+                .any(|c| c.present && c.id <= then.newest)
     }
 
     /// Is a page of `range` closed to new pins?

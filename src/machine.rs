@@ -15,13 +15,23 @@
 //!
 //! The rung in brackets is there only if the administrator asked for it. A breaker that arrives
 //! later joins: no second notice, no new `t0`. Nothing is sent while no breaker is present: what is
-//! due then is sent when one comes back within a period, else never.
+//! due then is sent when one comes back within a period, else never. At the end of the ladder there
+//! is nothing to come back for: the generation ends with the last breaker.
 //!
-//! Times are in milliseconds on a clock that only the caller knows.
+//! A breaker in whose way are only holders who went through an earlier ladder begins where that
+//! ended, and waits for one period. One with other holders that joins it adds the first rungs.
+//!
+//! Times are in milliseconds on a clock that only the caller knows. Which phase follows which is
+//! written down in `machine_table.rs`.
+
+use core::ffi::CStr;
 
 #[cfg(CONFIG_KUNIT)]
 #[path = "machine_kunit.rs"]
 mod kunit;
+#[cfg(CONFIG_KUNIT)]
+#[path = "machine_table.rs"]
+pub(crate) mod table;
 
 /// How far a generation has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,13 +48,60 @@ pub(crate) enum Phase {
     Expired,
 }
 
-/// Which rungs a new generation has before it.
+/// Which rungs a breaker has before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ladder {
     /// There are holders to notify and to stop.
     Full,
     /// All holders in the way went through an earlier ladder; only the last period is left.
     Spent,
+}
+
+/// What drives the machine, as trace events name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// A breaker arrives, and there was none.
+    Begin,
+    /// The same, with [`Ladder::Spent`].
+    BeginSpent,
+    /// A breaker arrives at a generation.
+    Join,
+    /// A breaker gives up.
+    Leave,
+    /// A breaker's layout change is complete.
+    Done,
+    /// Time passes.
+    Tick,
+    /// Nobody is left whom it concerns.
+    Abandon,
+}
+
+impl Phase {
+    /// Its name in trace events.
+    pub(crate) fn name(self) -> &'static CStr {
+        match self {
+            Self::Idle => c"idle",
+            Self::Notified => c"notified",
+            Self::Revoked => c"revoked",
+            Self::Killed => c"killed",
+            Self::Expired => c"expired",
+        }
+    }
+}
+
+impl Input {
+    /// Its name in trace events.
+    pub(crate) fn name(self) -> &'static CStr {
+        match self {
+            Self::Begin => c"begin",
+            Self::BeginSpent => c"begin_spent",
+            Self::Join => c"join",
+            Self::Leave => c"leave",
+            Self::Done => c"done",
+            Self::Tick => c"tick",
+            Self::Abandon => c"abandon",
+        }
+    }
 }
 
 /// What a generation is made of, sampled at its begin.
@@ -85,15 +142,17 @@ pub(crate) enum Verdict {
 /// Given out by [`Machine::begin`], of use until [`Machine::leave`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket {
-    /// For one that came after the end of the ladder: its own last period.
-    until: Option<u64>,
+    /// It does not give up before.
+    until: u64,
+    /// It gives up then, wherever the others are.
+    spent: bool,
 }
 
 /// The state of a break on one inode. The caller provides the locking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Machine {
     phase: Phase,
-    /// What it began with; of no meaning in `Idle`.
+    /// The longest one that a breaker came with; of no meaning in `Idle`.
     ladder: Ladder,
     /// Breakers present.
     breakers: u32,
@@ -134,14 +193,8 @@ impl Machine {
         !matches!(self.phase, Phase::Idle | Phase::Notified)
     }
 
-    /// Is nothing left to try but to wait for a period?
-    pub(crate) fn exhausted(&self) -> bool {
-        self.phase == Phase::Expired || (self.active() && self.ladder == Ladder::Spent)
-    }
-
-    /// A breaker arrives. `terms` and `ladder` are used if it begins a generation, in which case
-    /// the result is true and the caller notifies. To be preceded and followed by
-    /// [`Self::tick`].
+    /// A breaker arrives. `terms` are used if it begins a generation, in which case the result is
+    /// true and the caller notifies. To be preceded and followed by [`Self::tick`].
     pub(crate) fn begin(&mut self, now: u64, terms: Terms, ladder: Ladder) -> (Ticket, bool) {
         let new = !self.active();
         if new {
@@ -154,17 +207,34 @@ impl Machine {
                 Ladder::Spent if terms.kill => Phase::Killed,
                 Ladder::Spent => Phase::Revoked,
             };
-        } else if self.breakers == 0 {
-            // What fell due while nobody was there counts from now: a holder has a full period
-            // between two rungs.
-            self.due = self.due.max(now);
+        } else {
+            if self.breakers == 0 {
+                // What fell due while nobody was there counts from now: a holder has a full period
+                // between two rungs.
+                self.due = self.due.max(now);
+            }
+            if self.ladder == Ladder::Spent && ladder == Ladder::Full {
+                self.ladder = Ladder::Full;
+                // Holders of leases were notified when it began; the next rung is a period later.
+                if self.phase != Phase::Expired {
+                    self.phase = Phase::Notified;
+                }
+            }
         }
         self.breakers += 1;
-        let until = match self.phase {
-            Phase::Expired => Some(now.saturating_add(self.period)),
-            _ => None,
+        let mut ticket = Ticket {
+            until: 0,
+            spent: ladder == Ladder::Spent,
         };
-        (Ticket { until }, new)
+        if ticket.spent || self.phase == Phase::Expired {
+            self.extend(&mut ticket, now);
+        }
+        (ticket, new)
+    }
+
+    /// A breaker that came late has caused a signal: whom it was for has a period to react.
+    pub(crate) fn extend(&self, ticket: &mut Ticket, now: u64) {
+        ticket.until = now.saturating_add(self.period);
     }
 
     /// Time passes. To be called until it returns [`None`].
@@ -196,25 +266,23 @@ impl Machine {
 
     /// What a breaker that is present has to do; `clear`: nothing is pinned in its range.
     pub(crate) fn poll(&self, ticket: &Ticket, now: u64, clear: bool) -> Verdict {
-        if clear {
-            return Verdict::Go;
-        }
-        if self.phase != Phase::Expired {
-            return Verdict::Wait(self.due);
-        }
-        match ticket.until {
-            Some(until) if now < until => Verdict::Wait(until),
-            _ => Verdict::Busy,
+        let over = ticket.spent || self.phase == Phase::Expired;
+        match over {
+            _ if clear => Verdict::Go,
+            false => Verdict::Wait(self.due),
+            true if now < ticket.until => Verdict::Wait(ticket.until),
+            true => Verdict::Busy,
         }
     }
 
-    /// A breaker goes; `done`: its layout change is complete.
+    /// A breaker goes; `done`: the layout change for which the generation waits is complete.
     pub(crate) fn leave(&mut self, now: u64, done: bool) -> Option<Action> {
         self.breakers = self.breakers.saturating_sub(1);
         if self.breakers > 0 || !self.active() {
             return None;
         }
-        if done {
+        // What nobody can hurry any more is not kept for those who come back.
+        if done || self.phase == Phase::Expired {
             return Some(self.end());
         }
         self.linger = now.saturating_add(self.period);

@@ -5,7 +5,7 @@
 //! Time goes in half periods, one at a time with a tick after each (as the module does), or in one
 //! jump of several (a suspended guest). States that differ only by when they happen are one.
 
-use super::*;
+use super::{table::TABLE, *};
 use kernel::prelude::*;
 
 const PERIOD: u64 = 2;
@@ -14,8 +14,8 @@ const JUMP: u64 = 5;
 
 /// How many states there are, and how many ways from one to another: a change of the machine that
 /// adds or loses one is seen here.
-const WITHOUT_SIGKILL: (usize, usize) = (114, 701);
-const WITH_SIGKILL: (usize, usize) = (221, 1347);
+const WITHOUT_SIGKILL: (usize, usize) = (270, 1730);
+const WITH_SIGKILL: (usize, usize) = (529, 3338);
 
 /// As `assert!`, which outside of a test function would stop the machine instead of the test.
 macro_rules! hold {
@@ -34,6 +34,9 @@ struct Waiter {
     age: Option<u64>,
 }
 
+/// A change of phase, or none, as `machine_table.rs` lists them.
+type Step = (Phase, super::Input, Phase);
+
 /// The machine and what a test has to remember about its generation.
 #[derive(Clone, Copy, PartialEq)]
 struct World {
@@ -46,26 +49,43 @@ struct World {
 }
 
 #[derive(Clone, Copy)]
-enum Input {
+enum Event {
     Begin(usize, Ladder),
+    /// With holders who have to be stopped at once where their time is up.
+    BeginLate(usize),
     Leave(usize, bool),
     Time(u64),
     Abandon,
 }
 
-const INPUTS: [Input; 11] = [
-    Input::Begin(0, Ladder::Full),
-    Input::Begin(0, Ladder::Spent),
-    Input::Begin(1, Ladder::Full),
-    Input::Begin(1, Ladder::Spent),
-    Input::Leave(0, true),
-    Input::Leave(0, false),
-    Input::Leave(1, true),
-    Input::Leave(1, false),
-    Input::Time(1),
-    Input::Time(JUMP),
-    Input::Abandon,
+const EVENTS: [Event; 13] = [
+    Event::Begin(0, Ladder::Full),
+    Event::Begin(0, Ladder::Spent),
+    Event::BeginLate(0),
+    Event::Begin(1, Ladder::Full),
+    Event::Begin(1, Ladder::Spent),
+    Event::BeginLate(1),
+    Event::Leave(0, true),
+    Event::Leave(0, false),
+    Event::Leave(1, true),
+    Event::Leave(1, false),
+    Event::Time(1),
+    Event::Time(JUMP),
+    Event::Abandon,
 ];
+
+/// The steps that a walk has seen.
+struct Steps(KVec<Step>);
+
+impl Steps {
+    fn note(&mut self, from: Phase, input: super::Input, to: Phase) -> Result {
+        let step = (from, input, to);
+        if !self.0.contains(&step) {
+            self.0.push(step, GFP_KERNEL)?;
+        }
+        Ok(())
+    }
+}
 
 impl World {
     const fn new() -> Self {
@@ -83,15 +103,6 @@ impl World {
         self.waiters.iter().flatten().count()
     }
 
-    /// The longest that a breaker may wait.
-    fn limit(&self, kill: bool) -> u64 {
-        match (self.full, kill) {
-            (true, true) => 3 * PERIOD,
-            (true, false) => 2 * PERIOD,
-            (false, _) => PERIOD,
-        }
-    }
-
     fn forget_generation(&mut self) {
         self.full = false;
         self.notices = 0;
@@ -99,12 +110,17 @@ impl World {
         self.sigkill = 0;
     }
 
-    fn tick(&mut self, now: u64) -> Result {
-        let mut steps = 0;
-        while let Some(action) = self.machine.tick(now) {
-            steps += 1;
+    fn tick(&mut self, now: u64, steps: &mut Steps) -> Result {
+        let mut rungs = 0;
+        loop {
+            let from = self.machine.phase();
+            let Some(action) = self.machine.tick(now) else {
+                return Ok(());
+            };
+            steps.note(from, super::Input::Tick, self.machine.phase())?;
+            rungs += 1;
             // One rung at a time, however late it is.
-            hold!(steps == 1);
+            hold!(rungs == 1);
             match action {
                 Action::Revoke => self.sigbus += 1,
                 Action::Kill => self.sigkill += 1,
@@ -115,56 +131,88 @@ impl World {
                 }
             }
         }
+    }
+
+    fn begin(&mut self, slot: usize, ladder: Ladder, late: bool, terms: Terms) -> Result {
+        let idle = !self.machine.active();
+        let (mut ticket, first) = self.machine.begin(NOW, terms, ladder);
+        hold!(first == idle);
+        if first {
+            self.notices += 1;
+        }
+        self.full |= ladder == Ladder::Full;
+        if late && !first && self.machine.past_notice() {
+            self.machine.extend(&mut ticket, NOW);
+        }
+        self.waiters[slot] = Some(Waiter {
+            ticket,
+            age: Some(0),
+        });
         Ok(())
     }
 
-    /// The state after `input`, or [`None`] where it makes no sense.
-    fn after(&self, input: Input, terms: Terms) -> Result<Option<Self>> {
+    fn leave(&mut self, now: u64, done: bool, steps: &mut Steps) -> Result {
+        let from = self.machine.phase();
+        let end = self.machine.leave(now, done);
+        let over = self.present() == 0 && (done || from == Phase::Expired);
+        hold!((end == Some(Action::End)) == over);
+        hold!(end.is_none() || !self.machine.active());
+        let input = match done {
+            true => super::Input::Done,
+            false => super::Input::Leave,
+        };
+        steps.note(from, input, self.machine.phase())?;
+        if end.is_some() {
+            self.forget_generation();
+        }
+        Ok(())
+    }
+
+    /// The state after `event`, or [`None`] where it makes no sense.
+    fn after(&self, event: Event, terms: Terms, steps: &mut Steps) -> Result<Option<Self>> {
         let mut next = *self;
-        match input {
-            Input::Begin(slot, ladder) => {
+        let from = next.machine.phase();
+        match event {
+            Event::Begin(slot, _) | Event::BeginLate(slot) => {
                 if self.waiters[slot].is_some() {
                     return Ok(None);
                 }
-                let idle = !next.machine.active();
-                let (ticket, first) = next.machine.begin(NOW, terms, ladder);
-                hold!(first == idle);
-                if first {
-                    next.full = ladder == Ladder::Full;
-                    next.notices += 1;
-                }
-                next.waiters[slot] = Some(Waiter {
-                    ticket,
-                    age: Some(0),
-                });
-                next.tick(NOW)?;
+                let (ladder, late) = match event {
+                    Event::Begin(_, ladder) => (ladder, false),
+                    _ => (Ladder::Full, true),
+                };
+                next.begin(slot, ladder, late, terms)?;
+                let input = match (from, ladder) {
+                    (Phase::Idle, Ladder::Full) => super::Input::Begin,
+                    (Phase::Idle, Ladder::Spent) => super::Input::BeginSpent,
+                    _ => super::Input::Join,
+                };
+                steps.note(from, input, next.machine.phase())?;
+                next.tick(NOW, steps)?;
             }
-            Input::Leave(slot, done) => {
+            Event::Leave(slot, done) => {
                 if next.waiters[slot].take().is_none() {
                     return Ok(None);
                 }
-                let end = next.machine.leave(NOW, done);
-                hold!((end == Some(Action::End)) == (done && next.present() == 0));
-                if end.is_some() {
-                    next.forget_generation();
-                }
+                next.leave(NOW, done, steps)?;
             }
-            Input::Time(by) => {
+            Event::Time(by) => {
                 for waiter in next.waiters.iter_mut().flatten() {
                     waiter.age = match waiter.age {
                         Some(age) if by == 1 => Some(age + 1),
                         _ => None,
                     };
                 }
-                next.tick(NOW + by)?;
-                next.drop_busy(NOW + by, terms.kill)?;
+                next.tick(NOW + by, steps)?;
+                next.drop_busy(NOW + by, terms.kill, steps)?;
                 next.shift(by);
             }
-            Input::Abandon => {
-                if next.present() > 0 {
+            Event::Abandon => {
+                if next.present() > 0 || !next.machine.active() {
                     return Ok(None);
                 }
                 next.machine.abandon();
+                steps.note(from, super::Input::Abandon, next.machine.phase())?;
                 next.forget_generation();
             }
         }
@@ -172,25 +220,26 @@ impl World {
     }
 
     /// Breakers that are told to give up do so; nobody waits beyond the limit.
-    fn drop_busy(&mut self, now: u64, kill: bool) -> Result {
+    fn drop_busy(&mut self, now: u64, kill: bool, steps: &mut Steps) -> Result {
         for slot in 0..self.waiters.len() {
             let Some(waiter) = self.waiters[slot] else {
                 continue;
             };
             hold!(self.machine.poll(&waiter.ticket, now, true) == Verdict::Go);
             match self.machine.poll(&waiter.ticket, now, false) {
-                Verdict::Go => hold!(self.present() == 0),
+                Verdict::Go => hold!(false),
                 Verdict::Wait(until) => {
                     hold!(until > now);
                     hold!(until - now <= PERIOD);
                     if let Some(age) = waiter.age {
-                        hold!(age < self.limit(kill));
+                        hold!(age < limit(&waiter.ticket, kill));
                     }
                 }
                 Verdict::Busy => {
-                    hold!(self.machine.phase() == Phase::Expired);
+                    let over = self.machine.phase() == Phase::Expired;
+                    hold!(over || waiter.ticket.spent);
                     self.waiters[slot] = None;
-                    hold!(self.machine.leave(now, false).is_none());
+                    self.leave(now, false, steps)?;
                 }
             }
         }
@@ -203,9 +252,8 @@ impl World {
         m.due -= m.due.min(by);
         m.linger -= m.linger.min(by);
         for waiter in self.waiters.iter_mut().flatten() {
-            if let Some(until) = &mut waiter.ticket.until {
-                *until = (*until - by).max(NOW);
-            }
+            let until = &mut waiter.ticket.until;
+            *until = until.saturating_sub(by).max(NOW);
         }
     }
 
@@ -219,6 +267,9 @@ impl World {
         }
         if present > 0 || m.phase == Phase::Idle {
             m.linger = 0;
+        }
+        for waiter in self.waiters.iter_mut().flatten() {
+            waiter.ticket.until = waiter.ticket.until.max(NOW);
         }
         self
     }
@@ -235,18 +286,29 @@ impl World {
         hold!(self.full || self.sigbus == 0);
         hold!(m.active() == (self.notices == 1));
         hold!(m.past_notice() || self.sigbus == 0);
-        hold!(m.exhausted() == (m.active() && (!self.full || m.phase == Phase::Expired)));
+        // Nobody is stopped who was not notified a period before, nor is that left out.
+        hold!(!self.full || m.phase != Phase::Revoked || self.sigbus == 1);
+        hold!(m.phase != Phase::Expired || self.present() > 0);
         // Whoever is there, or will be forgotten, has a time at which that happens.
         match m.deadline() {
-            None => hold!(!m.active() || (m.phase == Phase::Expired && self.present() > 0)),
+            None => hold!(matches!(m.phase, Phase::Idle | Phase::Expired)),
             Some(at) => hold!(m.active() && at <= NOW + PERIOD),
         }
         Ok(())
     }
 }
 
+/// The longest that a breaker may wait.
+fn limit(ticket: &Ticket, kill: bool) -> u64 {
+    match (ticket.spent, kill) {
+        (true, _) => PERIOD,
+        (false, false) => 2 * PERIOD,
+        (false, true) => 3 * PERIOD,
+    }
+}
+
 /// Visits all states that are reachable; returns how many there are, and how many transitions.
-fn walk(kill: bool) -> Result<(usize, usize)> {
+fn walk(kill: bool, steps: &mut Steps) -> Result<(usize, usize)> {
     let terms = Terms {
         period: PERIOD,
         kill,
@@ -258,8 +320,8 @@ fn walk(kill: bool) -> Result<(usize, usize)> {
     while at < seen.len() {
         let world = seen[at];
         at += 1;
-        for input in INPUTS {
-            let Some(next) = world.after(input, terms)? else {
+        for event in EVENTS {
+            let Some(next) = world.after(event, terms, steps)? else {
                 continue;
             };
             let next = next.normal();
@@ -284,15 +346,37 @@ mod tests {
 
     #[test]
     fn every_state_and_input_without_sigkill() -> Result {
-        let found = walk(false)?;
+        let found = walk(false, &mut Steps(KVec::new()))?;
         assert!(found == WITHOUT_SIGKILL);
         Ok(())
     }
 
     #[test]
     fn every_state_and_input_with_sigkill() -> Result {
-        let found = walk(true)?;
+        let found = walk(true, &mut Steps(KVec::new()))?;
         assert!(found == WITH_SIGKILL);
+        Ok(())
+    }
+
+    #[test]
+    fn the_table_is_what_happens() -> Result {
+        let mut steps = Steps(KVec::new());
+        walk(false, &mut steps)?;
+        walk(true, &mut steps)?;
+        let mut complete = true;
+        for (from, input, to) in steps.0.iter() {
+            if !TABLE.contains(&(*from, *input, *to)) {
+                pr_err!("machine: not in the table: {from:?} {input:?} {to:?}\n");
+                complete = false;
+            }
+        }
+        for step in TABLE {
+            if !steps.0.contains(step) {
+                pr_err!("machine: never happens: {step:?}\n");
+                complete = false;
+            }
+        }
+        assert!(complete);
         Ok(())
     }
 
@@ -378,7 +462,7 @@ mod tests {
         m.begin(0, TERMS, Ladder::Full);
         m.tick(1000);
         m.tick(2000);
-        let (ticket, first) = m.begin(2500, TERMS, Ladder::Spent);
+        let (ticket, first) = m.begin(2500, TERMS, Ladder::Full);
         assert!(!first);
         assert!(m.poll(&ticket, 2500, false) == Verdict::Wait(3500));
         assert!(m.poll(&ticket, 3500, false) == Verdict::Busy);
@@ -387,10 +471,60 @@ mod tests {
         let mut m = Machine::new();
         let (ticket, first) = m.begin(0, TERMS, Ladder::Spent);
         assert!(first);
-        assert!(m.exhausted());
         assert!(m.poll(&ticket, 0, false) == Verdict::Wait(1000));
         assert!(m.tick(1000) == Some(Action::Expire));
         assert!(m.poll(&ticket, 1000, false) == Verdict::Busy);
+    }
+
+    #[test]
+    fn nobody_comes_back_to_an_expired_one() {
+        let mut m = Machine::new();
+        m.begin(0, TERMS, Ladder::Full);
+        m.tick(1000);
+        m.tick(2000);
+        assert!(m.leave(2000, false) == Some(Action::End));
+        assert!(!m.active());
+    }
+
+    #[test]
+    fn breakers_that_do_not_wait_reach_the_end_too() {
+        let mut m = Machine::new();
+        let mut now = 0;
+        loop {
+            while m.tick(now).is_some() {}
+            m.begin(now, TERMS, Ladder::Full);
+            while m.tick(now).is_some() {}
+            if m.leave(now, false) == Some(Action::End) {
+                break;
+            }
+            now += 999;
+            assert!(now < 6000);
+        }
+    }
+
+    #[test]
+    fn fresh_holders_make_a_spent_ladder_whole() {
+        let mut m = Machine::new();
+        let (old, _) = m.begin(0, TERMS, Ladder::Spent);
+        let (ticket, first) = m.begin(400, TERMS, Ladder::Full);
+        assert!(!first);
+        assert!(m.phase() == Phase::Notified);
+        assert!(m.poll(&ticket, 400, false) == Verdict::Wait(1000));
+        assert!(m.tick(1000) == Some(Action::Revoke));
+        assert!(m.poll(&old, 1000, false) == Verdict::Busy);
+        assert!(m.poll(&ticket, 1000, false) == Verdict::Wait(2000));
+    }
+
+    #[test]
+    fn who_is_stopped_late_has_a_period_to_react() {
+        let mut m = Machine::new();
+        m.begin(0, TERMS, Ladder::Full);
+        m.tick(1000);
+        let (mut ticket, _) = m.begin(1900, TERMS, Ladder::Full);
+        m.extend(&mut ticket, 1900);
+        assert!(m.tick(2000) == Some(Action::Expire));
+        assert!(m.poll(&ticket, 2000, false) == Verdict::Wait(2900));
+        assert!(m.poll(&ticket, 2900, false) == Verdict::Busy);
     }
 
     #[test]

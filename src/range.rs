@@ -98,6 +98,11 @@ impl PageRange {
         self.start < other.end && other.start < self.end
     }
 
+    /// Are all pages of `other` in it?
+    pub(crate) const fn covers(&self, other: &Self) -> bool {
+        self.start <= other.start && other.end <= self.end
+    }
+
     /// The pages that are in both.
     pub(crate) fn intersection(&self, other: &Self) -> Option<Self> {
         Self::new(self.start.max(other.start), self.end.min(other.end))

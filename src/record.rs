@@ -67,6 +67,8 @@ pub(crate) struct Record {
     pub(crate) foreign: bool,
     /// The ladder went by: whom it concerned was told, or could not be.
     pub(crate) spent: bool,
+    /// Its pinner had SIGBUS out of turn: SIGKILL would come too early.
+    pub(crate) late: bool,
     /// Its pinner was signalled in the present step.
     pub(crate) hit: bool,
     /// A breaker that has the right to signal the pinner; 0 for none.
@@ -96,6 +98,7 @@ impl Record {
                 pinner: Identity::current(),
                 foreign,
                 spent: false,
+                late: false,
                 hit: false,
                 exposed_to: 0,
                 file,

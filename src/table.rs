@@ -82,16 +82,15 @@ impl Table {
         let result = f(state, &mut inner);
 
         if inner.lonely() && inner.machine.active() {
-            inner.machine.abandon();
-            inner.quieten();
+            inner.abandon();
         }
-        let quiet = inner.waiters > 0 && !inner.machine.active();
+        let waiters = inner.waiters > 0;
         let dead = inner.lonely() && inner.waiters == 0;
         inner.dead = dead;
         let discarded = inner.discarded.take();
         drop(inner);
 
-        if quiet {
+        if waiters {
             state.quiet.notify_all();
         }
         if dead {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Tracepoints of the group "longterm".  All have the same fields: the file, a
+ * Tracepoints of the group "longterm".  All but one have these fields: the file, a
  * range of bytes (half open; an end of S64_MAX: to the end of the file), the
  * thread group concerned (the holder's, or the breaker's for break_* and busy)
  * as the initial pid namespace numbers it, and an errno or 0.
@@ -59,6 +59,32 @@ LONGTERM_EVENT(sigbus);
 LONGTERM_EVENT(sigkill);
 LONGTERM_EVENT(busy);
 LONGTERM_EVENT(deny);
+
+/* A step of the machine that runs a break; names as in src/machine.rs. */
+TRACE_EVENT(break_state,
+	TP_PROTO(u32 dev, u64 ino, const char *from, const char *input,
+		 const char *to),
+	TP_ARGS(dev, ino, from, input, to),
+	TP_STRUCT__entry(
+		__field(u32, dev)
+		__field(u64, ino)
+		__string(from, from)
+		__string(input, input)
+		__string(to, to)
+	),
+	TP_fast_assign(
+		__entry->dev = dev;
+		__entry->ino = ino;
+		__assign_str(from);
+		__assign_str(input);
+		__assign_str(to);
+	),
+	TP_printk("dev=%u:%u ino=%llu from=%s input=%s to=%s",
+		  MAJOR(new_decode_dev(__entry->dev)),
+		  MINOR(new_decode_dev(__entry->dev)),
+		  __entry->ino, __get_str(from), __get_str(input),
+		  __get_str(to))
+);
 
 #endif /* _LONGTERM_TRACE_H */
 
