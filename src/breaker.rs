@@ -274,8 +274,8 @@ impl Inner {
     /// A breaker that can't wait: the break has begun, and goes on while it comes back often enough;
     /// where the ladder has ended already there is nothing to come back for.
     fn cannot_wait(&self, breaker: &Breaker) -> Outcome {
-        let folios = self.closed.iter().find(|c| c.id == breaker.id);
-        if !folios.is_some_and(|c| self.spent(&c.folios)) {
+        let mine = self.closed.iter().find(|c| c.id == breaker.id);
+        if !self.machine.exhausted() || !mine.is_some_and(|c| self.spent(&c.folios)) {
             return Outcome::Refused(EAGAIN);
         }
         self.report_busy(&breaker.want);

@@ -193,6 +193,11 @@ impl Machine {
         !matches!(self.phase, Phase::Idle | Phase::Notified)
     }
 
+    /// Have those who went through the ladder had all their time?
+    pub(crate) fn exhausted(&self) -> bool {
+        self.phase == Phase::Expired || (self.active() && self.ladder == Ladder::Spent)
+    }
+
     /// A breaker arrives. `terms` are used if it begins a generation, in which case the result is
     /// true and the caller notifies. To be preceded and followed by [`Self::tick`].
     pub(crate) fn begin(&mut self, now: u64, terms: Terms, ladder: Ladder) -> (Ticket, bool) {

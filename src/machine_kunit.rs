@@ -289,6 +289,7 @@ impl World {
         // Nobody is stopped who was not notified a period before, nor is that left out.
         hold!(!self.full || m.phase != Phase::Revoked || self.sigbus == 1);
         hold!(m.phase != Phase::Expired || self.present() > 0);
+        hold!(m.exhausted() == (m.active() && (!self.full || m.phase == Phase::Expired)));
         // Whoever is there, or will be forgotten, has a time at which that happens.
         match m.deadline() {
             None => hold!(matches!(m.phase, Phase::Idle | Phase::Expired)),
