@@ -300,7 +300,7 @@ impl Inner {
         if !clear && self.machine.past_notice() {
             let me = ThreadGroup::current();
             self.settle();
-            if self.holders(&folios).any(|r| *r.pinner.group() == me) {
+            if self.surely_holds(&me, &folios) {
                 return Outcome::Refused(EDEADLK);
             }
         }
@@ -326,7 +326,9 @@ impl Inner {
         let me = ThreadGroup::current();
         let alone = current_alone();
         let mut ours = self.holders(folios).filter(|r| *r.pinner.group() == me);
-        if ours.any(|r| alone || r.charge.unbreakable() || r.charge == Charge::Automatic) {
+        if ours.any(|r| alone || r.charge.unbreakable() || r.charge == Charge::Automatic)
+            && self.surely_holds(&me, folios)
+        {
             return Err(EDEADLK);
         }
         if self.holders(folios).any(|r| r.charge.unbreakable()) {
