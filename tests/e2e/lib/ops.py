@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 
-from . import calls, loops, pins
+from . import blocks, calls, loops, pins
 from .birth import Birth
 
 NOTICES = [signal.SIGIO] + list(range(signal.SIGRTMIN, signal.SIGRTMAX + 1))
@@ -62,6 +62,16 @@ class Ops(Birth):
 
     def fallocate(self, fd, mode, offset, length):
         calls.fallocate(fd, mode, offset, length)
+
+    def blocks(self, name, *args):
+        """A function of lib.blocks."""
+        return getattr(blocks, name)(*args)
+
+    def ioctl(self, fd, request, arg=0):
+        return calls.ioctl(fd, request, arg)
+
+    def rename(self, path, over):
+        os.rename(path, over)
 
     def take_fd(self, pid, fd):
         """A descriptor of the same open file as that of another process."""
