@@ -2,7 +2,7 @@
 """Loading and unloading, at any time."""
 import errno
 
-from lib import guest
+from lib import guest, machine
 from lib.calls import F_UNLCK
 from lib.case import test
 
@@ -16,6 +16,7 @@ def rmmod():
 def insmod():
     guest.must("insmod", guest.MODULE)
     guest.trace_start()
+    machine.start()
 
 
 def refused(t, why):

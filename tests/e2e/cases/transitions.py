@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Every step of the machine that runs a break, as the trace tells them."""
+import errno
+import signal
+import time
+
+from lib import guest
+from lib.calls import PUNCH_HOLE
+from lib.case import test
+
+SIZE = 4 * guest.MIB
+NOBODY = 65534
+PERIOD = 2
+
+
+def steps(path):
+    """(from, input, to) of the file's breaks so far."""
+    return [(f["from"], f["input"], f["to"]) for _, _, f in
+            guest.trace_events("break_state", ino=guest.inode_of(path))]
+
+
+def taken(path, *step):
+    guest.wait_for(lambda: step in steps(path), " ".join(step))
+
+
+def untouchable(t, path, length=SIZE, offset=0):
+    """A holder whom no break may signal, so that it goes through all phases."""
+    h = t.proc()
+    h.fd, h.addr = h.hold(path, length, offset)
+    h.drop_to(NOBODY)
+    return h
+
+
+def breaker(t, path, offset=0, length=SIZE):
+    """It can be interrupted."""
+    b = t.proc()
+    b.catch_sigusr1()
+    return b.go.fallocate(b.open(path), PUNCH_HOLE, offset, length)
+
+
+def reach(t, path, phase, *where):
+    """A breaker that waits, in a break that has got so far."""
+    punch = breaker(t, path, *where)
+    guest.wait_for(lambda: steps(path)[-1:] and steps(path)[-1][2] == phase,
+                   f"phase {phase}")
+    return punch
+
+
+def give_up(t, punch):
+    t.blocked(punch, "punch")
+    punch.proc.signal(signal.SIGUSR1)
+    t.errno(errno.EINTR, punch, "punch")
+
+
+def every_way_out(t, phase):
+    path = t.file()
+    h = untouchable(t, path)
+    first = reach(t, path, phase)
+    second = breaker(t, path)
+    taken(path, phase, "join", phase)
+    give_up(t, second)
+    taken(path, phase, "leave", phase)
+    give_up(t, first)
+    taken(path, phase, "tick", "idle")
+
+    give_up(t, reach(t, path, phase))
+    h.kill()
+    taken(path, phase, "abandon", "idle")
+
+    h = untouchable(t, path)
+    punches = [reach(t, path, phase), breaker(t, path)]
+    guest.wait_for(lambda: steps(path).count((phase, "join", phase)) == 2,
+                   "the second breaker")
+    h.unpin_all()
+    for punch in punches:
+        t.errno(0, punch, "punch")
+    taken(path, phase, "done", phase)
+    taken(path, phase, "done", "idle")
+
+
+@test(break_time=PERIOD)
+def notified(t):
+    every_way_out(t, "notified")
+
+
+@test(break_time=PERIOD, limit=30)
+def revoked(t):
+    every_way_out(t, "revoked")
+
+
+@test(break_time=PERIOD)
+def expired(t):
+    """Who comes late has a period of its own, beyond the end of the ladder."""
+    path = t.file()
+    h = untouchable(t, path)
+    first = reach(t, path, "revoked")
+    began = guest.trace_events("break_state", input="begin")[-1][0]
+    guest.wait_for(lambda: time.monotonic() > began + 1.5 * PERIOD,
+                   "the middle of the second period")
+    second = breaker(t, path)
+    taken(path, "revoked", "join", "revoked")
+    t.errno(errno.ETXTBSY, first, "first punch")
+    taken(path, "expired", "leave", "expired")
+    third = breaker(t, path)
+    taken(path, "expired", "join", "expired")
+    h.unpin_all()
+    t.errno(0, second, "second punch")
+    t.errno(0, third, "third punch")
+    taken(path, "expired", "done", "expired")
+    taken(path, "expired", "done", "idle")
