@@ -7,6 +7,7 @@
 #include <linux/longterm.h>
 
 #include "helpers.h"
+#include "sysctl.h"
 #include "trace.h"
 
 extern const unsigned int longterm_ops_abi;

@@ -110,7 +110,7 @@ impl Fasync {
                     slot.write(core::ptr::null_mut())
                 }),
             }),
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )
     }
 

@@ -187,6 +187,22 @@ bool lt_runs_on(struct pid *tgid, const struct mm_struct *mm)
 	return ret;
 }
 
+/* As other limits of a user: by the real uid, in all user namespaces. */
+u32 lt_current_uid(void)
+{
+	return __kuid_val(current_uid());
+}
+
+bool lt_cap_lease(void)
+{
+	return capable(CAP_LEASE);
+}
+
+bool lt_cap_sys_resource(void)
+{
+	return capable(CAP_SYS_RESOURCE);
+}
+
 int lt_break_time(void)
 {
 	return READ_ONCE(lease_break_time);
@@ -206,6 +222,13 @@ void lt_report(const char *what, u32 dev, u64 ino, s64 start, s64 end,
 	pr_notice_ratelimited("longterm: %s: dev %u:%u inode %llu bytes %lld to %lld, holder %d (%.15s), breaker %d (%.15s)\n",
 			      what, MAJOR(d), MINOR(d), ino, start, end, holder,
 			      holder_comm, breaker, breaker_comm);
+}
+
+void lt_report_limit(const char *limit, u32 value, u32 uid)
+{
+	pr_notice_ratelimited("longterm: ENOLCK: user %u has reached fs.longterm.%s, which is %u: pid %d (%.15s)\n",
+			      uid, limit, value, task_tgid_nr(current),
+			      current->comm);
 }
 
 static struct workqueue_struct *lt_wq;

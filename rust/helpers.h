@@ -41,12 +41,18 @@ const struct cred *lt_get_current_cred(void);
 bool lt_may_signal(struct pid *tgid, u64 exec_id, const struct cred *cred);
 bool lt_runs_on(struct pid *tgid, const struct mm_struct *mm);
 
+/* Users. */
+u32 lt_current_uid(void);
+bool lt_cap_lease(void);
+bool lt_cap_sys_resource(void);
+
 /* Time and the log. */
 int lt_break_time(void);
 u64 lt_now_ms(void);
 void lt_report(const char *what, u32 dev, u64 ino, s64 start, s64 end,
 	       int holder, const char *holder_comm, int breaker,
 	       const char *breaker_comm);
+void lt_report_limit(const char *limit, u32 value, u32 uid);
 
 /* Deferred work: two work items on one queue of our own. */
 int lt_work_start(work_func_t settle, work_func_t tick);

@@ -12,5 +12,7 @@ pub(crate) mod mapping;
 pub(crate) mod process;
 pub(crate) mod registration;
 pub(crate) mod report;
+pub(crate) mod sysctl;
 pub(crate) mod trace;
+pub(crate) mod user;
 mod vtable;

@@ -5,7 +5,8 @@
 use super::{
     bindings,
     mapping::InodeId,
-    process::Comm, //
+    process::Comm,
+    user::UserId, //
 };
 use kernel::prelude::*;
 
@@ -31,6 +32,12 @@ pub(crate) fn line(
             breaker.1.as_ptr(),
         )
     }
+}
+
+/// One rate-limited line of the log: the current task was refused as `user` has reached a limit.
+pub(crate) fn limit(name: &CStr, value: u32, user: UserId) {
+    // SAFETY: The string is zero terminated and lives for the call.
+    unsafe { bindings::lt_report_limit(name.as_char_ptr(), value, user.number()) }
 }
 
 /// Milliseconds on the monotonic clock.

@@ -10,6 +10,9 @@ use super::{
         trace, //
     },
     lease::{Lease, State, F_UNBREAKABLE, F_UNLCK},
+    limits::Kind,
+    policy,
+    quota::Quotas,
     record::Charge,
     stats,
     table::Table,
@@ -18,14 +21,20 @@ use kernel::{
     pid_namespace::PidNamespace,
     prelude::*,
     seq_file::{seq_print, SeqFile},
-    sync::lock::mutex::MutexGuard, //
+    sync::{lock::mutex::MutexGuard, Arc}, //
 };
 
 /// `fcntl(fd, F_SETLEASE, arg)`. The argument is known to be good.
-pub(crate) fn set(table: &Table, file: &OpenFile<'_>, fd: u32, arg: u32) -> Result {
+pub(crate) fn set(
+    table: &Table,
+    quotas: &Arc<Quotas>,
+    file: &OpenFile<'_>,
+    fd: u32,
+    arg: u32,
+) -> Result {
     let result = match arg {
         F_UNLCK => give_back(table, file),
-        _ => take(table, file, fd, arg & F_UNBREAKABLE != 0),
+        _ => take(table, quotas, file, fd, arg & F_UNBREAKABLE != 0),
     };
     let event = |result| {
         let id = file.mapping().id();
@@ -48,7 +57,16 @@ pub(crate) fn set(table: &Table, file: &OpenFile<'_>, fd: u32, arg: u32) -> Resu
     result
 }
 
-fn take(table: &Table, file: &OpenFile<'_>, fd: u32, unbreakable: bool) -> Result {
+fn take(
+    table: &Table,
+    quotas: &Arc<Quotas>,
+    file: &OpenFile<'_>,
+    fd: u32,
+    unbreakable: bool,
+) -> Result {
+    if unbreakable {
+        policy::unbreakable_leases()?;
+    }
     let mut fresh = Some(Lease::new(file, unbreakable)?);
     let mapping = file.mapping();
     table.with_new(mapping.key(), mapping.id(), |state, inner| {
@@ -71,11 +89,12 @@ fn take(table: &Table, file: &OpenFile<'_>, fd: u32, unbreakable: bool) -> Resul
                 lease.holder = ThreadGroup::current();
             }
             None => {
-                inner.leases.reserve(1, GFP_KERNEL)?;
+                inner.leases.reserve(1, GFP_KERNEL_ACCOUNT)?;
                 if let Some(mut lease) = fresh.take() {
                     lease.id = inner.next_id();
-                    lease.attach(file, fd)?;
-                    inner.leases.push(lease, GFP_KERNEL)?;
+                    let quota = quotas.take(Kind::Lease, mapping.key())?;
+                    lease.start(file, fd, quota)?;
+                    inner.leases.push(lease, GFP_KERNEL_ACCOUNT)?;
                 }
             }
         }

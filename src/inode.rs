@@ -8,7 +8,8 @@
 //! 2. the table's mutex (`table.rs`): held for a look-up, an insertion or a removal only, never
 //!    together with an inode's mutex;
 //! 3. an inode's mutex, [`InodeState::inner`]: never two of them;
-//! 4. what the C side takes for itself: the fasync list's, `i_pages`, siglock.
+//! 4. the quotas' mutex (`quota.rs`) and the alarm's (`clock.rs`), each a leaf;
+//! 5. what the C side takes for itself: the fasync list's, `i_pages`, siglock.
 //!
 //! Under 2 and 3 no lock of a filesystem, no `i_rwsem` and no `mmap_lock` is taken; files and paths
 //! are given back after unlocking, which is what [`Discarded`] is for.

@@ -9,7 +9,8 @@ use super::{
         process::ThreadGroup,
         registration::ModuleRef, //
     },
-    stats,
+    quota::Quota,
+    stats, //
 };
 use kernel::prelude::*;
 
@@ -51,15 +52,16 @@ pub(crate) struct Lease {
     pub(crate) holder: ThreadGroup,
     /// Where the notice goes.
     pub(crate) fasync: Pin<KBox<Fasync>>,
+    /// It is counted for who took it, once it has been attached.
+    quota: Option<Quota>,
     _module: ModuleRef,
 }
 
 impl Lease {
-    /// A lease on `file` for the current thread group. It still needs a name and [`Self::attach`].
+    /// A lease on `file` for the current thread group. It still needs a name and [`Self::start`].
     pub(crate) fn new(file: &OpenFile<'_>, unbreakable: bool) -> Result<Self> {
         let module = ModuleRef::get().ok_or(EINVAL)?;
         let fasync = Fasync::new()?;
-        file.own_signals()?;
         stats::LEASES.up();
         Ok(Self {
             id: 0,
@@ -68,8 +70,20 @@ impl Lease {
             state: State::Held,
             holder: ThreadGroup::current(),
             fasync,
+            quota: None,
             _module: module,
         })
+    }
+
+    /// Puts it on its file, which must be `file`, known as `fd`, counted for a user.
+    pub(crate) fn start(&mut self, file: &OpenFile<'_>, fd: u32, quota: Quota) -> Result {
+        self.attach(file, fd)?;
+        if let Err(e) = file.own_signals() {
+            self.detach(file);
+            return Err(e);
+        }
+        self.quota = Some(quota);
+        Ok(())
     }
 
     /// Puts the lease on its file, which must be `file`, known as `fd`. To be said again if that

@@ -16,11 +16,15 @@ mod lease;
 mod ledger;
 #[cfg(CONFIG_KUNIT)]
 mod ledger_kunit;
+mod limits;
+#[cfg(CONFIG_KUNIT)]
+mod limits_kunit;
 mod machine;
 mod manager;
 mod marks;
 mod pin;
 mod policy;
+mod quota;
 mod range;
 #[cfg(CONFIG_KUNIT)]
 mod range_kunit;
@@ -31,7 +35,10 @@ mod stats;
 mod table;
 
 use self::{
-    kapi::registration::{abi, Registration},
+    kapi::{
+        registration::{abi, Registration},
+        sysctl::Sysctls, //
+    },
     manager::Manager, //
 };
 use kernel::prelude::*;
@@ -47,6 +54,8 @@ module! {
 /// The module while it is loaded.
 struct Longterm {
     _registration: Pin<KBox<Registration<Manager>>>,
+    // Behind the registration, whose hooks look at them.
+    _sysctls: Sysctls,
 }
 
 impl kernel::Module for Longterm {
@@ -58,6 +67,7 @@ impl kernel::Module for Longterm {
             );
             return Err(EPROTO);
         }
+        let sysctls = Sysctls::new()?;
         let registration = Registration::new(Manager::new()).inspect_err(|e| {
             if *e == EBUSY {
                 pr_err!("another module manages long-term leases already\n");
@@ -65,6 +75,7 @@ impl kernel::Module for Longterm {
         })?;
         Ok(Self {
             _registration: registration,
+            _sysctls: sysctls,
         })
     }
 }

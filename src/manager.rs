@@ -16,10 +16,11 @@ use super::{
     },
     marks::UNPINNED,
     pin::{self, Token},
+    quota::Quotas,
     stats,
     table::Table,
 };
-use kernel::{pid_namespace::PidNamespace, prelude::*, seq_file::SeqFile};
+use kernel::{pid_namespace::PidNamespace, prelude::*, seq_file::SeqFile, sync::Arc};
 
 /// The module's state. Lives as long as its registration.
 #[pin_data]
@@ -28,6 +29,7 @@ pub(crate) struct Manager {
     table: Table,
     #[pin]
     clock: Clock,
+    quotas: Arc<Quotas>,
 }
 
 impl Manager {
@@ -36,6 +38,7 @@ impl Manager {
         kernel::try_pin_init!(Self {
             table <- Table::new(),
             clock <- Clock::new(),
+            quotas: Quotas::new()?,
         }? Error)
     }
 }
@@ -45,7 +48,7 @@ impl Operations for Manager {
     type Breaker = Breaker;
 
     fn setlease(&self, file: &OpenFile<'_>, fd: u32, arg: u32) -> Result {
-        fcntl::set(&self.table, file, fd, arg)
+        fcntl::set(&self.table, &self.quotas, file, fd, arg)
     }
 
     fn getlease(&self, file: &OpenFile<'_>) -> Option<u32> {
@@ -61,11 +64,11 @@ impl Operations for Manager {
     }
 
     fn pin_begin(&self, request: &PinRequest<'_>) -> Result<KBox<Token>> {
-        pin::begin(&self.table, request)
+        pin::begin(&self.table, &self.quotas, request)
     }
 
     fn pin_commit(&self, request: &PinRequest<'_>, token: &Token, pages: u64) -> Result {
-        pin::commit(&self.table, request, token, pages)
+        pin::commit(&self.table, &self.quotas, request, token, pages)
     }
 
     fn pin_abort(&self, token: &Token) {

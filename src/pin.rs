@@ -11,7 +11,9 @@ use super::{
         registration::ModuleRef,
         trace, //
     },
-    policy::{no_lease, NoLease},
+    limits::Kind,
+    policy,
+    quota::Quotas,
     range::PageRange,
     record::{Charge, Record},
     stats,
@@ -28,7 +30,7 @@ pub(crate) struct Token {
 }
 
 /// May this be pinned? See `Operations::pin_begin`.
-pub(crate) fn begin(table: &Table, pin: &PinRequest<'_>) -> Result<KBox<Token>> {
+pub(crate) fn begin(table: &Table, quotas: &Quotas, pin: &PinRequest<'_>) -> Result<KBox<Token>> {
     let range = PageRange::of_pages(pin.index(), pin.pages()).ok_or(EINVAL)?;
     let mapping = pin.file().mapping();
     let result = table.with_new(mapping.key(), mapping.id(), |state, inner| {
@@ -36,6 +38,11 @@ pub(crate) fn begin(table: &Table, pin: &PinRequest<'_>) -> Result<KBox<Token>> 
             return Err(EAGAIN);
         }
         charge(inner, pin)?;
+        // What was unpinned is not to count any more. When the new pins are there it is too late
+        // to tell them from the old ones.
+        if quotas.at_limit(Kind::Record, state.key) {
+            inner.settle();
+        }
         let id = inner.next_id();
         let token = KBox::new(
             Token {
@@ -43,9 +50,11 @@ pub(crate) fn begin(table: &Table, pin: &PinRequest<'_>) -> Result<KBox<Token>> 
                 id,
                 _module: ModuleRef::get().ok_or(EOPNOTSUPP)?,
             },
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )?;
-        inner.tokens.push(InFlight { id, range }, GFP_KERNEL)?;
+        inner
+            .tokens
+            .push(InFlight { id, range }, GFP_KERNEL_ACCOUNT)?;
         Ok(token)
     });
     let result = match result {
@@ -59,9 +68,15 @@ pub(crate) fn begin(table: &Table, pin: &PinRequest<'_>) -> Result<KBox<Token>> 
 }
 
 /// The first pages are pinned. See `Operations::pin_commit`.
-pub(crate) fn commit(table: &Table, pin: &PinRequest<'_>, token: &Token, pages: u64) -> Result {
+pub(crate) fn commit(
+    table: &Table,
+    quotas: &Arc<Quotas>,
+    pin: &PinRequest<'_>,
+    token: &Token,
+    pages: u64,
+) -> Result {
     let range = PageRange::of_pages(pin.index(), pages).ok_or(EINVAL)?;
-    let result = commit_range(table, pin, token, range);
+    let result = commit_range(table, quotas, pin, token, range);
     match result {
         // A breaker may wait for what was in flight and has not been pinned after all.
         Ok(()) => token.state.key.wake(),
@@ -70,7 +85,13 @@ pub(crate) fn commit(table: &Table, pin: &PinRequest<'_>, token: &Token, pages: 
     result
 }
 
-fn commit_range(table: &Table, pin: &PinRequest<'_>, token: &Token, range: PageRange) -> Result {
+fn commit_range(
+    table: &Table,
+    quotas: &Arc<Quotas>,
+    pin: &PinRequest<'_>,
+    token: &Token,
+    range: PageRange,
+) -> Result {
     let file = pin.file();
     let module = ModuleRef::get().ok_or(EOPNOTSUPP)?;
     let kept = KeptFile::new(&file, pin.shared_writable())?;
@@ -93,10 +114,14 @@ fn commit_range(table: &Table, pin: &PinRequest<'_>, token: &Token, range: PageR
             }
             let charge = charge(inner, pin)?;
             inner.records.reserve()?;
-            if let Some(mut new) = record.take() {
+            if let Some(new) = record.as_mut() {
                 new.charge = charge;
-                trace::pin(|| inner.fields(&range, new.pinner.group(), Ok(())));
-                record = inner.records.insert(new);
+                // A region that goes on is still one record.
+                if !inner.records.extend(new) {
+                    new.quota = Some(quotas.take(Kind::Record, token.state.key)?);
+                    record = record.take().and_then(|new| inner.records.insert(new));
+                }
+                trace::pin(|| inner.fields(&range, &ThreadGroup::current(), Ok(())));
             }
             inner.forget(token.id);
             stats::PINS.up();
@@ -127,10 +152,12 @@ fn charge(inner: &Inner, pin: &PinRequest<'_>) -> Result<Charge> {
     if let Some(charge) = inner.lease_for(|lease| lease.file == key, of_group) {
         return Ok(charge);
     }
-    match no_lease() {
-        // Who can only read the file can't hold up its owner.
-        NoLease::Automatic if pin.shared_writable() || file.may_lease() => Ok(Charge::Automatic),
-        NoLease::Automatic => Err(EACCES),
+    policy::automatic_leases()?;
+    // Who can only read the file can't hold up its owner.
+    if pin.shared_writable() || file.may_lease() {
+        Ok(Charge::Automatic)
+    } else {
+        Err(EACCES)
     }
 }
 

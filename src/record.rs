@@ -12,6 +12,7 @@ use super::{
         registration::ModuleRef, //
     },
     lease::LeaseId,
+    quota::Quota,
     range::PageRange,
     stats,
 };
@@ -73,6 +74,8 @@ pub(crate) struct Record {
     pub(crate) hit: bool,
     /// A breaker that has the right to signal the pinner; 0 for none.
     pub(crate) exposed_to: u64,
+    /// It is counted for who pinned. Goes before the file, by whose address it is counted.
+    pub(crate) quota: Option<Quota>,
     /// The file.
     pub(crate) file: KeptFile,
     /// The next one in a list of records to be dropped.
@@ -101,6 +104,7 @@ impl Record {
                 late: false,
                 hit: false,
                 exposed_to: 0,
+                quota: None,
                 file,
                 next: None,
                 _module: module,
@@ -173,8 +177,9 @@ impl Discarded {
         Self(None)
     }
 
-    /// One more.
+    /// One more. It is not counted for its user any more.
     pub(crate) fn push(&mut self, mut record: KBox<Record>) {
+        record.quota = None;
         record.next = self.0.take();
         self.0 = Some(record);
     }

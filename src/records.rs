@@ -51,17 +51,23 @@ impl Records {
         Ok(())
     }
 
-    /// Adds a record, or lets one that it continues absorb it: then it comes back, to be dropped.
-    pub(crate) fn insert(&mut self, new: KBox<Record>) -> Option<KBox<Record>> {
+    /// Lets a record that `new` continues absorb it; false if there is none.
+    pub(crate) fn extend(&mut self, new: &Record) -> bool {
         let first = new.range.first();
         let at = self.position(first);
         let from = self.position(first.saturating_sub(self.longest));
         for record in self.sorted[from..at].iter_mut() {
-            if record.absorb(&new) {
+            if record.absorb(new) {
                 self.longest = self.longest.max(record.range.pages());
-                return Some(new);
+                return true;
             }
         }
+        false
+    }
+
+    /// Adds a record. It comes back if there is no room.
+    pub(crate) fn insert(&mut self, new: KBox<Record>) -> Option<KBox<Record>> {
+        let at = self.position(new.range.first());
         self.longest = self.longest.max(new.range.pages());
         match self.sorted.insert_within_capacity(at, new) {
             Ok(()) => None,

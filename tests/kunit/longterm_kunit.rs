@@ -12,6 +12,10 @@
 mod ledger;
 #[path = "../../src/ledger_kunit.rs"]
 mod ledger_kunit;
+#[path = "../../src/limits.rs"]
+mod limits;
+#[path = "../../src/limits_kunit.rs"]
+mod limits_kunit;
 #[path = "../../src/machine.rs"]
 mod machine;
 #[path = "../../src/range.rs"]
