@@ -13,6 +13,7 @@ BIN = "/opt/longterm/bin"
 MODULE = "/opt/longterm/longterm.ko"
 BREAK_TIME = "/proc/sys/fs/lease-break-time"
 LEASES_ENABLE = "/proc/sys/fs/leases-enable"
+SYSCTLS = "/proc/sys/fs/longterm"
 FS = os.environ.get("LONGTERM_FS", "ext4")
 KERNEL = os.environ.get("LONGTERM_KERNEL", "patched")
 SLOW = float(os.environ.get("LONGTERM_SLOW",
@@ -125,6 +126,36 @@ def module_users():
     """How many references the module has; None if it is not loaded."""
     found = re.search(r"^longterm \d+ (-?\d+) ", read("/proc/modules"), re.M)
     return int(found.group(1)) if found else None
+
+
+# ---- settings
+
+def sysctl(name):
+    return int(read(f"{SYSCTLS}/{name}"))
+
+
+def set_sysctl(name, value):
+    """At once: what write(2) says is the answer."""
+    fd = os.open(f"{SYSCTLS}/{name}", os.O_WRONLY)
+    try:
+        os.write(fd, str(value).encode())
+    finally:
+        os.close(fd)
+
+
+def settings():
+    """All that a test may change, by path."""
+    paths = [BREAK_TIME, LEASES_ENABLE]
+    if os.path.isdir(SYSCTLS):
+        paths += [f"{SYSCTLS}/{name}" for name in sorted(os.listdir(SYSCTLS))]
+    return {path: read(path) for path in paths}
+
+
+def restore(before):
+    """Put back what differs; the module may not be there."""
+    for path, value in before.items():
+        if os.path.exists(path) and read(path) != value:
+            write(path, value)
 
 
 # ---- trace
