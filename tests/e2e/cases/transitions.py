@@ -4,11 +4,12 @@ import errno
 import signal
 import time
 
-from lib import guest
+from lib import guest, machine
 from lib.calls import PUNCH_HOLE
 from lib.case import test
 
 SIZE = 4 * guest.MIB
+HALF = SIZE // 2
 NOBODY = 65534
 PERIOD = 2
 
@@ -88,6 +89,30 @@ def revoked(t):
     every_way_out(t, "revoked")
 
 
+@test(break_time=PERIOD, limit=40)
+def killed(t):
+    guest.set_sysctl("sigkill", 1)
+    every_way_out(t, "killed")
+
+
+@test(break_time=PERIOD)
+def killed_meets_a_fresh_holder(t):
+    """Who had no notice yet has the whole ladder before it."""
+    guest.set_sysctl("sigkill", 1)
+    path = t.file()
+    old = untouchable(t, path, HALF)
+    t.errno(errno.ETXTBSY, reach(t, path, "killed", 0, HALF), "first punch")
+    taken(path, "killed", "tick", "expired")
+    fresh = untouchable(t, path, HALF, HALF)
+    reach(t, path, "killed", 0, HALF)
+    t.eq(steps(path)[-1], ("idle", "begin_spent", "killed"), "the second break")
+    late = breaker(t, path, HALF, HALF)
+    taken(path, "killed", "join", "notified")
+    fresh.unpin_all()
+    t.errno(0, late, "punch of what the fresh one held")
+    t.true(old.alive(), "the other one died")
+
+
 @test(break_time=PERIOD)
 def expired(t):
     """Who comes late has a period of its own, beyond the end of the ladder."""
@@ -108,3 +133,13 @@ def expired(t):
     t.errno(0, third, "third punch")
     taken(path, "expired", "done", "expired")
     taken(path, "expired", "done", "idle")
+
+
+@test
+def all_seen_and_no_other(t):
+    """In the whole run so far, of all tests."""
+    table = machine.table()
+    t.true(table, "the list of steps is empty")
+    t.eq(machine.problems, [], "what the trace can't show")
+    t.eq(sorted(set(machine.seen) - table), [], "steps that the machine has not")
+    t.eq(sorted(table - set(machine.seen)), [], "steps that no test has taken")
