@@ -54,6 +54,18 @@ class Ops(Birth):
     def unlink(self, path):
         os.unlink(path)
 
+    def rename(self, old, new):
+        os.rename(old, new)
+
+    def fchmod(self, fd, mode):
+        os.fchmod(fd, mode)
+
+    def utime(self, path):
+        os.utime(path)
+
+    def ioctl(self, fd, request, arg=0):
+        calls.ioctl(fd, request, arg)
+
     def truncate(self, path, size):
         calls.truncate(path, size)
 
@@ -218,9 +230,10 @@ class Ops(Birth):
     def ignore_sigbus(self):
         signal.signal(signal.SIGBUS, signal.SIG_IGN)
 
-    def catch_sigusr1(self):
+    def catch_sigusr1(self, restart=False):
         """So that it interrupts what this process waits in."""
         signal.signal(signal.SIGUSR1, lambda *_: None)
+        signal.siginterrupt(signal.SIGUSR1, not restart)
 
     def start_thread(self):
         """A second thread that does nothing, for ever."""
