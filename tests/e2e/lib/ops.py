@@ -235,6 +235,11 @@ class Ops(Birth):
         signal.signal(signal.SIGUSR1, lambda *_: None)
         signal.siginterrupt(signal.SIGUSR1, not restart)
 
+    def restart_sigusr1(self):
+        """The same, but calls go on after it: SA_RESTART."""
+        self.catch_sigusr1()
+        signal.siginterrupt(signal.SIGUSR1, False)
+
     def start_thread(self):
         """A second thread that does nothing, for ever."""
         threading.Thread(target=signal.pause, daemon=True).start()
