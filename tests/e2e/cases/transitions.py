@@ -26,8 +26,7 @@ def taken(path, *step):
 
 def untouchable(t, path, length=SIZE, offset=0):
     """A holder whom no break may signal, so that it goes through all phases."""
-    h = t.proc()
-    h.fd, h.addr = h.hold(path, length, offset)
+    h = t.holder(path, length, offset=offset)
     h.drop_to(NOBODY)
     return h
 
