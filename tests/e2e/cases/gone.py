@@ -7,23 +7,12 @@ import os
 import signal
 
 from lib import calls, guest
+from lib.breaks import OPERATIONS, SIZE
 from lib.calls import F_LONGTERM, PROT_READ, PUNCH_HOLE
 from lib.case import test
 from lib.proc import Died
 
-SIZE = 4 * guest.MIB
 NOBODY = 65534
-OPERATIONS = {
-    "truncate": lambda b, path, fd: b.go.truncate(path, 0),
-    "ftruncate": lambda b, path, fd: b.go.ftruncate(fd, 0),
-    "open_trunc": lambda b, path, fd: b.go.open_trunc(path),
-    "punch": lambda b, path, fd: b.go.fallocate(fd, PUNCH_HOLE, 0, SIZE),
-    "zero": lambda b, path, fd: b.go.fallocate(fd, calls.ZERO, 0, SIZE),
-    "collapse": lambda b, path, fd:
-        b.go.fallocate(fd, calls.COLLAPSE, 0, 2 * guest.MIB),
-    "insert": lambda b, path, fd:
-        b.go.fallocate(fd, calls.INSERT, 0, 2 * guest.MIB),
-}
 
 
 def waiting(t, path, operation="truncate", uid=None):

@@ -2,7 +2,22 @@
 """What a break looks like from the outside, whoever began it."""
 import errno
 
-from . import blocks, guest
+from . import blocks, calls, guest
+from .calls import PUNCH_HOLE
+
+# What takes blocks away from all of a file of this size, or moves them.
+SIZE = 4 * guest.MIB
+OPERATIONS = {
+    "truncate": lambda b, path, fd: b.go.truncate(path, 0),
+    "ftruncate": lambda b, path, fd: b.go.ftruncate(fd, 4096),
+    "open_trunc": lambda b, path, fd: b.go.open_trunc(path),
+    "punch": lambda b, path, fd: b.go.fallocate(fd, PUNCH_HOLE, 0, SIZE),
+    "zero": lambda b, path, fd: b.go.fallocate(fd, calls.ZERO, 0, SIZE),
+    "collapse": lambda b, path, fd:
+        b.go.fallocate(fd, calls.COLLAPSE, 0, 2 * guest.MIB),
+    "insert": lambda b, path, fd:
+        b.go.fallocate(fd, calls.INSERT, 0, 2 * guest.MIB),
+}
 
 # Long enough for one that comes, short enough to tell of one that does not.
 NOTICE = 8 * guest.SLOW
