@@ -135,7 +135,7 @@ fn close(table: &Table, request: &BreakRequest<'_>, want: PageRange) -> Result<K
                 want,
                 waited: false,
             },
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )?;
         inner.closed.push(
             Closed {
@@ -149,7 +149,7 @@ fn close(table: &Table, request: &BreakRequest<'_>, want: PageRange) -> Result<K
                 group: ThreadGroup::current(),
                 comm: Comm::current(),
             },
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )?;
         Ok::<_, Error>(breaker)
     })??;

@@ -69,7 +69,7 @@ impl InodeState {
                 inner <- new_mutex!(Inner::new(place, names), "longterm::inode"),
                 quiet <- new_condvar!("longterm::quiet"),
             }),
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )
     }
 }
@@ -160,10 +160,7 @@ impl Inner {
     /// Is something still under way that was then?
     pub(crate) fn busy_since(&self, then: Moment) -> bool {
         (self.machine.active() && self.generation == then.generation)
-            || self
-                .closed
-                .iter()
-                .any(|c| c.present && c.id <= then.newest)
+            || self.closed.iter().any(|c| c.present && c.id <= then.newest)
     }
 
     /// Is a page of `range` closed to new pins?

@@ -47,7 +47,7 @@ impl Records {
 
     /// Makes room for one more: the next [`Self::insert`] does not fail.
     pub(crate) fn reserve(&mut self) -> Result {
-        self.sorted.reserve(1, GFP_KERNEL)?;
+        self.sorted.reserve(1, GFP_KERNEL_ACCOUNT)?;
         Ok(())
     }
 

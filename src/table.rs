@@ -42,7 +42,7 @@ impl Table {
     }
 
     fn insert(&self, state: Arc<InodeState>) -> Result<Arc<InodeState>> {
-        let node = RBTreeNode::new(state.key, state.clone(), GFP_KERNEL)?;
+        let node = RBTreeNode::new(state.key, state.clone(), GFP_KERNEL_ACCOUNT)?;
         let mut tree = self.tree.lock();
         if let Some(other) = tree.get(&state.key) {
             // Someone was faster.
