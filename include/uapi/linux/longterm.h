@@ -38,7 +38,8 @@
  *
  * EACCES
  *	The caller neither owns the file nor has CAP_LEASE; or F_UNBREAKABLE on
- *	a file descriptor that is open for reading only.
+ *	a file descriptor that is open for reading only, or where
+ *	fs.longterm.unbreakable does not permit it.
  * EAGAIN
  *	A layout change is under way and the descriptor is O_NONBLOCK.  Without
  *	O_NONBLOCK the call waits until the change is complete.
@@ -53,7 +54,7 @@
  *	Not a regular file; an unknown bit; F_UNBREAKABLE alone;
  *	/proc/sys/fs/leases-enable is 0; or the longterm module is not loaded.
  * ENOLCK
- *	The user's limit on leases is reached.
+ *	The user's limit on leases, or on files with any, is reached.
  * ENOMEM
  *	No memory.
  * EOPNOTSUPP

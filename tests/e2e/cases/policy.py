@@ -8,6 +8,7 @@ from lib import guest
 from lib.calls import (F_LONGTERM, F_UNBREAKABLE, F_UNLCK, PROT_READ,
                        PUNCH_HOLE)
 from lib.case import test
+from .module import insmod
 
 SIZE = 4 * guest.MIB
 BOTH = F_LONGTERM | F_UNBREAKABLE
@@ -56,6 +57,18 @@ def set_by_root_only(t):
         path = f"{guest.SYSCTLS}/{name}"
         t.errno(errno.EACCES, p.go.open(path, os.O_WRONLY), f"write {name}")
         p.close(p.open(path, os.O_RDONLY))
+
+
+@test(limit=60)
+def gone_with_the_module(t):
+    """And with the defaults when it comes back."""
+    guest.set_sysctl("max_leases", 5)
+    guest.must("rmmod", "longterm")
+    try:
+        t.true(not os.path.exists(guest.SYSCTLS), "the directory is there")
+    finally:
+        insmod()
+    t.eq(guest.sysctl("max_leases"), 8192, "max_leases")
 
 
 # ---- pins without a lease
