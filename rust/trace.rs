@@ -4,7 +4,7 @@
 //! when someone listens.
 
 use super::{bindings, mapping::InodeId};
-use core::ffi::CStr;
+use kernel::prelude::*;
 
 /// What every event says beside its name.
 #[derive(Clone, Copy)]
@@ -93,9 +93,9 @@ pub(crate) fn break_state(inode: InodeId, from: &CStr, input: &CStr, to: &CStr) 
             bindings::rust_do_trace_break_state(
                 inode.dev,
                 inode.ino,
-                from.as_ptr().cast(),
-                input.as_ptr().cast(),
-                to.as_ptr().cast(),
+                from.as_char_ptr(),
+                input.as_char_ptr(),
+                to.as_char_ptr(),
             )
         };
     }
