@@ -116,7 +116,7 @@ def writer_takes_no_lease(t):
     for kind in (F_LONGTERM, BOTH):
         t.errno(errno.EACCES, w.go.lease(w.fd, kind), "lease")
     w.pin(w.mmap(w.fd, SIZE), SIZE, "gup")
-    guest.set_sysctl("break_time", 0)
+    guest.set_step(1)
     t.errno(0, t.proc().go.truncate(path, 0), "truncate by root")
     t.eq(os.WTERMSIG(w.wait()), signal.SIGBUS, "writer killed by")
 
@@ -149,7 +149,7 @@ def no_signal_from_who_may_not_kill(t):
 @test
 def signal_from_the_owner(t):
     """The file is his, though he could not kill(2) who holds it."""
-    guest.set_sysctl("break_time", 0)
+    guest.set_step(1)
     path = file_of(t, ALICE, 0o666)
     h = hold_as(t, BOB, path)
     owner = as_user(t, ALICE, path)
@@ -160,7 +160,7 @@ def signal_from_the_owner(t):
 @test
 def signal_from_who_may_kill(t):
     """The same user, who owns nothing of it."""
-    guest.set_sysctl("break_time", 0)
+    guest.set_step(1)
     path = file_of(t, ALICE, 0o666)
     h = hold_as(t, BOB, path)
     b = as_user(t, BOB, path)

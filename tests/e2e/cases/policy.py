@@ -374,9 +374,10 @@ def break_time_as_it_was_at_the_notice(t):
 
 # ---- SIGKILL
 
-@test(break_time=1)
+@test
 def sigkill_for_who_ignores_sigbus(t):
     """One more step: the pins go with the process."""
+    guest.set_step(1)
     guest.set_sysctl("sigkill", 1)
     path = t.file()
     h = t.holder(path)
@@ -389,8 +390,9 @@ def sigkill_for_who_ignores_sigbus(t):
     t.eq(len(guest.trace_events("sigkill")), 1, "sigkill events")
 
 
-@test(break_time=1)
+@test
 def sigkill_not_for_who_lets_go(t):
+    guest.set_step(1)
     guest.set_sysctl("sigkill", 1)
     path = t.file()
     h = t.holder(path)
@@ -403,8 +405,9 @@ def sigkill_not_for_who_lets_go(t):
     t.true(h.alive(), "holder died")
 
 
-@test(break_time=1)
+@test
 def sigkill_as_it_was_at_the_notice(t):
+    guest.set_step(1)
     guest.set_sysctl("sigkill", 1)
     path = t.file()
     h = t.holder(path)

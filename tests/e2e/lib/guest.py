@@ -143,6 +143,11 @@ def set_sysctl(name, value):
         os.close(fd)
 
 
+def set_step(seconds):
+    """The time between two steps of a break, longer on slow kernels."""
+    set_sysctl("break_time", int(seconds * SLOW))
+
+
 def settings():
     """All that a test may change, by path."""
     paths = [BREAK_TIME, LEASES_ENABLE]
