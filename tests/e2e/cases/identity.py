@@ -61,6 +61,19 @@ def fork_pins_by_the_leased_mapping(t):
     t.errno(0, cut, "truncate")
 
 
+@test
+def fork_child_breaks(t):
+    """The child is not the holder: it waits as anyone would."""
+    path = t.file()
+    p = t.holder(path)
+    child = t.fork(p)
+    cut = child.go.truncate(path, 0)
+    t.true(p.sig(), "no notice")
+    t.blocked(cut, "truncate")
+    p.unpin_all()
+    t.errno(0, cut, "truncate")
+
+
 @test(break_time=0)
 def fork_keeps_lease_and_pins(t):
     """They live on with the child's descriptors; nobody is stopped for them."""
