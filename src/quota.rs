@@ -37,12 +37,12 @@ impl Quotas {
         )
     }
 
-    /// Would one more be too much?
+    /// Would one more be refused?
     pub(crate) fn at_limit(&self, kind: Kind, mapping: MappingKey) -> bool {
         let accounts = self.accounts.lock();
-        accounts
-            .reached(UserId::current(), mapping, kind, policy::limits())
-            .is_some()
+        let reached = accounts.reached(UserId::current(), mapping, kind, policy::limits());
+        drop(accounts);
+        reached.is_some() && !may_exceed_limits()
     }
 
     /// One more for the current user on the file of `mapping`. [`ENOLCK`] at a limit, which the

@@ -12,6 +12,7 @@ from lib.case import test
 
 SIZE = 4 * guest.MIB
 ALICE, BOB = 1001, 1002
+CAP_LEASE = 28
 BOTH = F_LONGTERM | F_UNBREAKABLE
 
 
@@ -154,6 +155,18 @@ def signal_from_the_owner(t):
     h = hold_as(t, BOB, path)
     owner = as_user(t, ALICE, path)
     t.errno(0, owner.go.truncate(path, 0), "truncate by the owner")
+    t.eq(os.WTERMSIG(h.wait()), signal.SIGBUS, "holder killed by")
+
+
+@test
+def signal_from_cap_lease(t):
+    """What it is for: neither the owner nor who could kill(2)."""
+    guest.set_step(1)
+    path = file_of(t, ALICE, 0o666)
+    h = hold_as(t, ALICE, path)
+    b = t.proc()
+    b.drop_to(BOB, keep=[CAP_LEASE])
+    t.errno(0, b.go.truncate(path, 0), "truncate with CAP_LEASE")
     t.eq(os.WTERMSIG(h.wait()), signal.SIGBUS, "holder killed by")
 
 

@@ -146,6 +146,10 @@ def automatic_lease_to_read(t):
 
 
 # ---- what a pin is charged to
+#
+# Not here: pins that one process makes on another's memory. In the kernel only
+# vfio_iommu_type1 and iommufd make such long-term pins, and the guest has no
+# IOMMU for either; gup_test, io_uring and RDMA pin their caller's own memory.
 
 def is_charged(t, p, fd, what):
     t.errno(errno.EBUSY, p.go.lease(fd, F_UNLCK), f"F_UNLCK of {what}")
