@@ -17,10 +17,9 @@ impl MappingKey {
         Self(mapping as usize)
     }
 
-    /// A number from 0 to `n - 1`, the same for the same mapping.
-    pub(crate) fn slot(self, n: usize) -> usize {
-        // The low bits are the same for all objects of a slab cache, or nearly so.
-        (self.0 >> 6 ^ self.0 >> 14) % n
+    /// As a number.
+    pub(crate) fn number(self) -> u64 {
+        self.0 as u64
     }
 
     /// The next one that an ordered search could find.

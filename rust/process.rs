@@ -110,7 +110,7 @@ impl PartialEq for ThreadGroup {
 
 /// Identity of a thread group. A number: two are the same for sure only while a [`ThreadGroup`]
 /// keeps one of them.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct GroupId(usize);
 
 impl GroupId {
@@ -121,9 +121,9 @@ impl GroupId {
         (!pid.is_null()).then_some(Self(pid as usize))
     }
 
-    /// A number from 0 to `n - 1`, the same for the same group.
-    pub(crate) fn slot(self, n: usize) -> usize {
-        (self.0 >> 6 ^ self.0 >> 14) % n
+    /// As a number.
+    pub(crate) fn number(self) -> u64 {
+        self.0 as u64
     }
 }
 
@@ -197,9 +197,12 @@ impl Identity {
 
     /// The same process, having run nothing else in between, with the same credentials?
     pub(crate) fn same(&self, other: &Self) -> bool {
-        self.group == other.group
-            && self.exec_id == other.exec_id
-            && core::ptr::eq(self.cred.as_ptr(), other.cred.as_ptr())
+        self.id() == other.id()
+    }
+
+    /// Something to compare: equal for two that are [the same](Self::same).
+    pub(crate) fn id(&self) -> IdentityId {
+        IdentityId(self.group.id(), self.exec_id, self.cred.as_ptr() as usize)
     }
 
     /// May it be stopped for what it did: does it run the same program with the same credentials,
@@ -209,6 +212,10 @@ impl Identity {
         unsafe { bindings::lt_may_signal(self.group.0.as_ptr(), self.exec_id, self.cred.as_ptr()) }
     }
 }
+
+/// Identity of an [`Identity`]. Numbers: good while it is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct IdentityId(GroupId, u64, usize);
 
 /// Is the current task the only thread of its process?
 pub(crate) fn current_alone() -> bool {

@@ -237,7 +237,7 @@ impl Inner {
         mine.granted = clear;
         // Whoever waits for the operation finds the records closed.
         if clear && self.holders(&folios).next().is_some() {
-            self.settle();
+            self.settle_near(&folios);
         }
         Some(clear)
     }
@@ -252,7 +252,7 @@ impl Inner {
             self.join_if_concerned(breaker, now);
             return Outcome::Go;
         }
-        self.settle();
+        self.settle_near(&folios);
         if let Err(e) = self.refusal(&folios) {
             return Outcome::Refused(e);
         }
@@ -299,7 +299,7 @@ impl Inner {
         self.advance(now);
         if !clear && self.machine.past_notice() {
             let me = ThreadGroup::current();
-            self.settle();
+            self.settle_near(&folios);
             if self.surely_holds(&me, &folios) {
                 return Outcome::Refused(EDEADLK);
             }

@@ -74,7 +74,7 @@ fn take(
         match inner.leases.iter().position(|l| l.file == file.key()) {
             Some(i) => {
                 if inner.leases[i].unbreakable != unbreakable {
-                    inner.settle();
+                    inner.settle_for(&ThreadGroup::current());
                     if inner.charged(inner.leases[i].id) {
                         return Err(EBUSY);
                     }
@@ -133,7 +133,7 @@ fn give_back(table: &Table, file: &OpenFile<'_>) -> Result {
                 .iter()
                 .position(|l| l.file == file.key())
                 .ok_or(ENOIOCTLCMD)?;
-            inner.settle();
+            inner.settle_for(&ThreadGroup::current());
             if inner.charged(inner.leases[i].id) {
                 return Err(EBUSY);
             }

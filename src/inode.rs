@@ -84,8 +84,6 @@ pub(crate) struct InFlight {
 
 /// What changes about an inode. Protected by [`InodeState::inner`].
 pub(crate) struct Inner {
-    /// As in [`InodeState`].
-    pub(crate) key: MappingKey,
     /// As in [`InodeState`], for trace events.
     pub(crate) id: InodeId,
     /// Has left the table, or is about to: whoever finds it must look again.
@@ -120,11 +118,10 @@ pub(crate) struct Moment {
 impl Inner {
     fn new(key: MappingKey, id: InodeId) -> Self {
         Self {
-            key,
             id,
             dead: false,
             leases: KVec::new(),
-            records: Records::new(),
+            records: Records::new(key),
             tokens: KVec::new(),
             closed: KVec::new(),
             machine: Machine::new(),

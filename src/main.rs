@@ -31,6 +31,11 @@ mod range_kunit;
 mod record;
 mod records;
 mod settle;
+#[cfg(CONFIG_KUNIT)]
+mod settling_kunit;
+mod slots;
+#[cfg(CONFIG_KUNIT)]
+mod slots_kunit;
 mod stats;
 mod table;
 

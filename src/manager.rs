@@ -103,9 +103,9 @@ impl Operations for Manager {
     }
 
     fn settle(&self) {
-        let marked = UNPINNED.take();
-        self.table.each(|state, inner| {
-            if marked.has(state.key) {
+        let crowd = UNPINNED.take_crowd();
+        self.table.each(|_, inner| {
+            if inner.records.lost(crowd) {
                 inner.settle();
             }
         });

@@ -4,79 +4,109 @@
 //! at, and through whom.
 //!
 //! A pin has no owner when it goes, but most go in the context of the process that had them, and
-//! that is noted. Written from any context, so a fixed number of flags that inodes may share; one
-//! that is on for another inode's sake makes settling more careful, not wrong.
+//! that is noted, from any context and without a lock. An inode with records has a slot for notes,
+//! and so has each thread group with records of it. What is unpinned by somebody without a slot may
+//! have been anybody's: then everybody is under suspicion. So is everybody on an inode for which
+//! there was no room: more careful, not wrong.
+//!
+//! Who wants to know takes the notes first and counts pins then. A pin that was lost before the
+//! notes were taken is not counted any more; one that is lost later leaves a note for the next time.
 
-use super::kapi::{
-    mapping::MappingKey,
-    process::GroupId, //
+use super::{
+    kapi::{
+        mapping::MappingKey,
+        process::GroupId, //
+    },
+    slots::{Name, Slots},
 };
-use kernel::sync::atomic::{AtomicFlag, Full, Relaxed};
+use kernel::sync::{
+    atomic::{AtomicFlag, Full, Relaxed},
+    barrier::smp_mb,
+};
 
-const INODES: usize = 256;
-const GIVERS: usize = 1024;
+/// Has unpinned, or for an inode: somebody unknown has.
+const GAVE: u64 = 1;
+/// Of an inode: has lost a pin.
+const LOST: u64 = 2;
 
 /// The notes of [`Operations::unpin`](super::kapi::hooks::Operations::unpin).
 pub(crate) static UNPINNED: Marks = Marks::new();
 
-/// The flags.
+/// The notes.
 pub(crate) struct Marks {
-    inodes: [AtomicFlag; INODES],
-    givers: [AtomicFlag; GIVERS],
+    slots: Slots<4096>,
+    /// Some inode with records has no slot; some such inode may have lost a pin.
+    crowded: AtomicFlag,
+    lost: AtomicFlag,
+}
+
+fn name(key: MappingKey, group: Option<GroupId>) -> Name {
+    Name::of(key.number(), group.map_or(0, |g| g.number()))
 }
 
 impl Marks {
     const fn new() -> Self {
         Self {
-            inodes: [const { AtomicFlag::new(false) }; INODES],
-            givers: [const { AtomicFlag::new(false) }; GIVERS],
+            slots: Slots::new(),
+            crowded: AtomicFlag::new(false),
+            lost: AtomicFlag::new(false),
         }
     }
 
-    fn giver(&self, key: MappingKey, by: Option<GroupId>) -> &AtomicFlag {
-        let by = by.map_or(0, |group| group.slot(GIVERS));
-        &self.givers[(key.slot(GIVERS) + by) % GIVERS]
-    }
-
-    /// Notes that `key` has lost a pin, through `by` if that is known. True if it is news: then
-    /// someone has to look.
+    /// `key` has lost a pin, through `by` if that is known. True if someone has to look, and
+    /// nobody does so far.
     pub(crate) fn set(&self, key: MappingKey, by: Option<GroupId>) -> bool {
-        let giver = self.giver(key, by);
-        if !giver.load(Relaxed) {
-            giver.store(true, Relaxed);
+        // Orders the loss of the pin before the look at what is noted already: pairs with the
+        // full barriers of taking, which come before counting.
+        smp_mb(Full);
+        let group = by.and_then(|by| self.slots.leave(name(key, Some(by)), GAVE));
+        let note = match group {
+            Some(_) => LOST,
+            None => LOST | GAVE,
+        };
+        match self.slots.leave(name(key, None), note) {
+            Some(news) => news,
+            None => self.crowded.load(Relaxed) && !self.lost() && !self.lost.xchg(true, Full),
         }
-        let flag = &self.inodes[key.slot(INODES)];
-        // The full barrier of the exchange orders the loss of the pin before the flag; where it is
-        // on already, whoever takes it next sees what was lost before it was set.
-        !flag.xchg(true, Full)
     }
 
-    /// Takes the inodes' flags: what is lost from here on is noted anew.
-    pub(crate) fn take(&self) -> Taken {
-        let mut taken = Taken([false; INODES]);
-        for (flag, was) in self.inodes.iter().zip(taken.0.iter_mut()) {
-            *was = flag.load(Relaxed) && flag.xchg(false, Full);
+    fn lost(&self) -> bool {
+        self.lost.load(Relaxed)
+    }
+
+    /// `key` gets its first record. False if there is no slot for it.
+    pub(crate) fn enter(&self, key: MappingKey) -> bool {
+        let done = self.slots.claim(name(key, None));
+        if !done {
+            // For ever: how many are left without is not worth counting.
+            self.crowded.xchg(true, Full);
         }
-        taken
+        done
     }
 
-    /// May `key` have lost a pin through `by`? [`None`]: through nobody knows whom.
-    pub(crate) fn gave(&self, key: MappingKey, by: Option<GroupId>) -> bool {
-        self.giver(key, by).load(Relaxed)
+    /// `group` gets its first record of `key`. False if there is no slot for it.
+    pub(crate) fn enter_group(&self, key: MappingKey, group: GroupId) -> bool {
+        self.slots.claim(name(key, Some(group)))
     }
 
-    /// All that `key` has lost through `by` is accounted for.
-    pub(crate) fn forget(&self, key: MappingKey, by: Option<GroupId>) {
-        self.giver(key, by).store(false, Relaxed);
+    /// The last record has gone: of `key`, or of `group`. Only after its entering was successful.
+    pub(crate) fn leave(&self, key: MappingKey, group: Option<GroupId>) {
+        self.slots.release(name(key, group));
     }
-}
 
-/// The flags as they were.
-pub(crate) struct Taken([bool; INODES]);
+    /// Has `key`, which has a slot, lost a pin since this was last asked?
+    pub(crate) fn take_lost(&self, key: MappingKey) -> bool {
+        self.slots.take(name(key, None), LOST)
+    }
 
-impl Taken {
-    /// Had `key` lost a pin?
-    pub(crate) fn has(&self, key: MappingKey) -> bool {
-        self.0[key.slot(INODES)]
+    /// May inodes without a slot have lost a pin since this was last asked?
+    pub(crate) fn take_crowd(&self) -> bool {
+        self.lost() && self.lost.xchg(false, Full)
+    }
+
+    /// Has `key` lost a pin through `by` since this was last asked? [`None`]: through nobody knows
+    /// whom.
+    pub(crate) fn take(&self, key: MappingKey, by: Option<GroupId>) -> bool {
+        self.slots.take(name(key, by), GAVE)
     }
 }

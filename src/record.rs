@@ -76,6 +76,14 @@ pub(crate) struct Record {
     pub(crate) exposed_to: u64,
     /// It is counted for who pinned. Goes before the file, by whose address it is counted.
     pub(crate) quota: Option<Quota>,
+    /// While it is settled: its process may have unpinned something.
+    pub(crate) suspect: bool,
+    /// While it is settled: its process has done with unpinning.
+    pub(crate) done: bool,
+    /// When last settled, not all pins on its folios could be accounted for.
+    pub(crate) doubt: bool,
+    /// It is closed, and about to be taken out.
+    pub(crate) gone: bool,
     /// The file.
     pub(crate) file: KeptFile,
     /// The next one in a list of records to be dropped.
@@ -105,6 +113,10 @@ impl Record {
                 hit: false,
                 exposed_to: 0,
                 quota: None,
+                suspect: false,
+                done: false,
+                doubt: false,
+                gone: false,
                 file,
                 next: None,
                 _module: module,
@@ -187,11 +199,6 @@ impl Discarded {
     /// Is there none?
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_none()
-    }
-
-    /// Those so far.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Record> {
-        core::iter::successors(self.0.as_deref(), |record| record.next.as_deref())
     }
 
     /// Those so far; none are left.

@@ -2,114 +2,214 @@
 
 //! Closing the records whose pins have gone.
 //!
-//! The folios count pins without owners. Where none is left on a record's folios, the record goes.
-//! Where some are missing, they are taken to be those of the one thread group that has unpinned;
-//! if that could have been several, or nobody knows who, the record stays.
+//! Records that may share folios are settled together, a run at a time: the run is cut into cells,
+//! the pins of each cell are counted once, and `ledger.rs` decides. The work grows with the records
+//! and the folios at which they begin and end, not with how many of them lie over each other.
 
 use super::{
-    inode::Inner,
-    kapi::{process::ThreadGroup, trace},
-    ledger::Share,
-    marks::UNPINNED,
+    inode::{Inner, WHOLE_FILE},
+    kapi::{
+        mapping::ENTRY_PAGES,
+        process::{GroupId, IdentityId, ThreadGroup},
+        trace, //
+    },
+    ledger::{Cell, Entry, Ledger, Share},
     range::PageRange,
-    record::{pinned, Pinned, Record},
+    record::{pinned, Charge, Record},
 };
+use core::ops::Range;
+use kernel::prelude::*;
 
-/// How a record compares with what its folios say.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    /// All pins that are recorded on its folios are there.
-    Complete,
-    /// Its process has unpinned nothing that would not be accounted for.
-    Silent,
-    /// Some are not there, or may not be, and they may be anybody's.
-    Short,
-    /// Its own have gone.
-    Gone,
+/// What is the same for two records of which either may go: the process stays on record, for the
+/// same lease, to be told and stopped or not.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) struct Kind {
+    pinner: IdentityId,
+    charge: Charge,
+    spent: bool,
+    foreign: bool,
+}
+
+impl Entry for KBox<Record> {
+    type Kind = Kind;
+
+    fn range(&self) -> PageRange {
+        self.range
+    }
+
+    fn kind(&self) -> Kind {
+        Kind {
+            pinner: self.pinner.id(),
+            charge: self.charge,
+            spent: self.spent,
+            foreign: self.foreign,
+        }
+    }
+
+    fn suspect(&self) -> bool {
+        self.suspect
+    }
+
+    fn settled(&self) -> bool {
+        self.done
+    }
+
+    fn closed(&self) -> bool {
+        self.gone
+    }
+
+    fn close(&mut self) {
+        self.gone = true;
+    }
 }
 
 impl Inner {
     /// Closes the records whose pins have gone.
     pub(crate) fn settle(&mut self) {
+        self.settle_in(&WHOLE_FILE, None);
+    }
+
+    /// As [`Self::settle`], at least for those that have pages near `range`.
+    pub(crate) fn settle_near(&mut self, range: &PageRange) {
+        self.settle_in(range, None);
+    }
+
+    /// As [`Self::settle`], for `group`, which says that it has done with unpinning.
+    pub(crate) fn settle_for(&mut self, group: &ThreadGroup) {
+        self.settle_in(&WHOLE_FILE, Some(group.id()));
+    }
+
+    fn settle_in(&mut self, range: &PageRange, done: Option<GroupId>) {
+        // Before the counting: see `marks.rs`.
+        self.records.gather();
+        let near = range.outward(ENTRY_PAGES);
         let mut complete = true;
-        let mut i = 0;
-        while i < self.records.len() {
-            match self.standing(&self.records[i]) {
-                Standing::Gone => {
-                    self.close_record(i);
-                    continue;
+        let mut closed = false;
+        let mut from = 0;
+        while from < self.records.len() {
+            let (to, hull) = self.run(from);
+            if hull.overlaps(&near) {
+                match self.settle_run(from..to, &hull, done) {
+                    Ok(any) => closed |= any,
+                    Err(_) => self.doubt(from..to),
                 }
-                Standing::Short => complete = false,
-                Standing::Complete | Standing::Silent => (),
+                complete &= !self.records[from..to].iter().any(|r| r.doubt && !r.gone);
+            } else {
+                complete = false;
             }
-            i += 1;
+            from = to;
         }
-        if complete {
-            // Nothing is missing: what was noted had to do with what has been closed, or with pins
-            // that are not recorded.
-            UNPINNED.forget(self.key, None);
-            let open = self.records.iter().map(|r| &**r);
-            for record in open.chain(self.discarded.iter()) {
-                UNPINNED.forget(self.key, Some(record.pinner.group().id()));
-            }
-        }
-    }
-
-    fn standing(&self, record: &Record) -> Standing {
-        let Pinned {
-            pins,
-            exact,
-            folios,
-        } = pinned(&record.file.mapping(), &record.range);
-        if pins == 0 {
-            return Standing::Gone;
-        }
-        let own = record.pinner.group().id();
-        let unknown = UNPINNED.gave(self.key, None);
-        if !unknown && !UNPINNED.gave(self.key, Some(own)) {
-            return Standing::Silent;
-        }
-        let recorded = self
-            .holders(&folios)
-            .filter_map(|r| r.range.intersection(&folios))
-            .fold(0u64, |sum, common| sum.saturating_add(common.pages()));
-        if pins >= recorded {
-            return match exact {
-                true => Standing::Complete,
-                false => Standing::Short,
-            };
-        }
-        let alone = !unknown
-            && !self.holders(&folios).any(|r| {
-                let other = r.pinner.group().id();
-                other != own && UNPINNED.gave(self.key, Some(other))
+        if closed {
+            let (id, mut out) = (self.id, self.discarded.take());
+            self.records.sweep(&mut out, |r| {
+                trace::unpin(|| super::inode::fields(id, &r.range, r.pinner.group(), Ok(())));
             });
-        if alone && self.explains(record, &folios, recorded - pins) {
-            Standing::Gone
-        } else {
-            Standing::Short
+            self.discarded = out;
+        }
+        if *range == WHOLE_FILE {
+            self.forgive(complete);
         }
     }
 
-    /// Must this record be among those whose pins are missing? Its process may have others on the
-    /// same folios: then only if it doesn't matter which of them goes, or if all of them do.
-    fn explains(&self, record: &Record, folios: &PageRange, missing: u64) -> bool {
-        let mut pages = 0u64;
-        let mut alike = true;
-        let mut only = true;
-        for other in self.holders(folios) {
-            if other.pinner.group() != record.pinner.group() {
-                continue;
+    /// The records from `from` on that may share folios with one another, and where they are. No
+    /// folio crosses the border of the largest entry that there can be.
+    fn run(&self, from: usize) -> (usize, PageRange) {
+        let mut hull = self.records[from].range.outward(ENTRY_PAGES);
+        let more = self.records[from + 1..].iter().take_while(|r| {
+            let joins = r.range.first() <= hull.last();
+            if joins {
+                hull = hull.hull(&r.range.outward(ENTRY_PAGES));
             }
-            let common = other.range.intersection(folios).map_or(0, |c| c.pages());
-            pages = pages.saturating_add(common);
-            alike &= other.charge == record.charge
-                && other.spent == record.spent
-                && other.foreign == record.foreign;
-            only &= core::ptr::eq(other, record);
+            joins
+        });
+        (from + 1 + more.count(), hull)
+    }
+
+    fn settle_run(
+        &mut self,
+        run: Range<usize>,
+        hull: &PageRange,
+        done: Option<GroupId>,
+    ) -> Result<bool> {
+        let mut cells = self.cells(run.clone(), hull)?;
+        let unknown = self.records.unknown;
+        for i in run.clone() {
+            let group = self.records[i].pinner.group().id();
+            let gave = self.records.party(group).is_some_and(|p| p.gave);
+            let record = &mut self.records[i];
+            record.suspect = unknown || gave;
+            record.done = done == Some(group);
         }
-        let own = record.range.pages();
-        missing >= pages || (only && missing >= own) || (alike && missing == own)
+        let ledger = Ledger::settle(&mut cells, &mut self.records[run.clone()]);
+        let mut any = false;
+        for record in self.records[run].iter_mut() {
+            record.doubt = !ledger.complete(record);
+            any |= record.gone;
+        }
+        Ok(any)
+    }
+
+    fn doubt(&mut self, run: Range<usize>) {
+        for record in self.records[run].iter_mut() {
+            record.doubt = true;
+        }
+    }
+
+    /// The folios of a run, cut where records begin and end.
+    fn cells(&self, run: Range<usize>, hull: &PageRange) -> Result<KVVec<Cell<Kind>>> {
+        let mut cuts = KVVec::new();
+        // The folios that were looked at last: many records may lie in one.
+        let (mut at_first, mut at_last) = (None::<PageRange>, None::<PageRange>);
+        for record in &self.records[run.clone()] {
+            for (page, known) in [
+                (record.range.first(), &mut at_first),
+                (record.range.last(), &mut at_last),
+            ] {
+                let page = PageRange::of_pages(page, 1).ok_or(EINVAL)?;
+                if known.is_none_or(|folio| !folio.overlaps(&page)) {
+                    let folio = pinned(&record.file.mapping(), &page).folios;
+                    cuts.push(folio.first(), GFP_KERNEL)?;
+                    cuts.push(folio.last().saturating_add(1), GFP_KERNEL)?;
+                    *known = Some(folio);
+                }
+            }
+        }
+        cuts.sort_unstable();
+
+        let mapping = self.records[run.start].file.mapping();
+        let in_flight = self.in_flight(hull);
+        let mut cells = KVVec::new();
+        for pair in cuts.windows(2) {
+            let Some(range) = PageRange::new(pair[0], pair[1]) else {
+                // The same cut twice.
+                continue;
+            };
+            let found = pinned(&mapping, &range);
+            // Folios that have become others just now, and pins that are nobody's yet.
+            let odd = found.folios != range || (in_flight && self.in_flight(&range));
+            cells.push(
+                Cell::new(range, found.pins, found.exact && !odd),
+                GFP_KERNEL,
+            )?;
+        }
+        Ok(cells)
+    }
+
+    /// What was noted about unpinning is accounted for, where nothing is in doubt.
+    fn forgive(&mut self, complete: bool) {
+        for i in 0..self.records.len() {
+            if self.records[i].doubt {
+                let group = self.records[i].pinner.group().id();
+                if let Some(party) = self.records.party(group) {
+                    party.doubt = true;
+                }
+            }
+        }
+        for party in self.records.parties.iter_mut() {
+            party.gave &= party.doubt;
+            party.doubt = false;
+        }
+        self.records.unknown &= !complete;
     }
 
     /// Does `group` hold pins on folios with pages in `range`, beyond doubt? Pins in flight are
@@ -130,12 +230,5 @@ impl Inner {
             }
         }
         share.certain(found.pins, found.exact)
-    }
-
-    fn close_record(&mut self, i: usize) {
-        if let Some(record) = self.records.remove(i) {
-            trace::unpin(|| self.fields(&record.range, record.pinner.group(), Ok(())));
-            self.discarded.push(record);
-        }
     }
 }

@@ -22,6 +22,12 @@ mod machine;
 mod range;
 #[path = "../../src/range_kunit.rs"]
 mod range_kunit;
+#[path = "../../src/settling_kunit.rs"]
+mod settling_kunit;
+#[path = "../../src/slots.rs"]
+mod slots;
+#[path = "../../src/slots_kunit.rs"]
+mod slots_kunit;
 
 use kernel::prelude::*;
 
