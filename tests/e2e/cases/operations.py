@@ -227,6 +227,19 @@ def defragment_ext4(t):
 
 
 @test(fs="ext4")
+def map_format_ext4(t):
+    """A file's map of blocks may be written anew; the blocks stay."""
+    q = Quiet(t, 32 << 10)
+    # Only what has been written can be mapped without extents.
+    q.holder.pwrite(q.holder.fd, b"x" * q.size, 0)
+    q.all(0, without_extents=lambda: guest.must("chattr", "-e", q.path))
+    t.true("e" not in guest.must("lsattr", q.path).split()[0], "extents")
+    q.all(0, with_extents=lambda: guest.must("chattr", "+e", q.path))
+    t.true("e" in guest.must("lsattr", q.path).split()[0], "no extents")
+    t.eq(q.holder.peek(q.holder.addr, 4), b"xxxx", "the pinned page")
+
+
+@test(fs="ext4")
 def no_clones_on_ext4(t):
     """Refused without a word to the holder; copy_file_range copies bytes."""
     q = Quiet(t)

@@ -17,6 +17,7 @@ FSGETXATTR, FSSETXATTR = 0x801C581F, 0x401C5820
 UNRESVSP, ZERO_RANGE = 0x4030582B, 0x40305839
 EXT4_MOVE_EXT, EXT4_RESIZE_FS, EXT4_SWAP_BOOT = 0xC028660F, 0x40086610, 0x6611
 XFS_EXCHANGE_RANGE, XFS_SCRUB = 0x40285881, 0xC040583C
+SCRUB_BMBTD, SCRUB_REBUILD = 12, 1 | 1 << 8
 XFLAG_DAX = 0x8000
 FSXATTR = struct.Struct("IIIII8x")
 
@@ -104,6 +105,11 @@ def exchange(fd, other, length):
     """The first bytes of both files."""
     ioctl(fd, XFS_EXCHANGE_RANGE,
           struct.pack("iIQQQQ", other, 0, 0, 0, length, 0))
+
+
+def scrub(fd, flags):
+    """Check the map of the file's data, or build it anew."""
+    ioctl(fd, XFS_SCRUB, struct.pack("IIQII40x", SCRUB_BMBTD, flags, 0, 0, 0))
 
 
 def move_extents(fd, donor, count):
