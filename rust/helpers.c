@@ -132,7 +132,8 @@ u64 lt_current_exec_id(void)
 
 bool lt_current_alone(void)
 {
-	return thread_group_empty(current);
+	/* Not thread_group_empty(): a leader that has exited stays listed. */
+	return atomic_read(&current->signal->live) == 1;
 }
 
 const struct cred *lt_get_current_cred(void)
@@ -151,20 +152,27 @@ static bool lt_same_identity(const struct cred *a, const struct cred *b)
 
 /*
  * Is @tgid still the program that pinned, with the identity it had, and not one
- * that the kernel or a container can't do without?
+ * that the kernel or a container can't do without?  A leader that has exited
+ * keeps the credentials of its last day: only threads that live are asked.
  */
 bool lt_may_signal(struct pid *tgid, u64 exec_id, const struct cred *cred)
 {
-	struct task_struct *task;
+	struct task_struct *leader, *task;
 	bool ret = false;
 
 	rcu_read_lock();
-	task = pid_task(tgid, PIDTYPE_TGID);
-	if (task)
-		ret = task->self_exec_id == exec_id &&
-		      !(task->flags & PF_KTHREAD) && !is_child_reaper(tgid) &&
-		      !(READ_ONCE(task->signal->flags) & SIGNAL_UNKILLABLE) &&
-		      lt_same_identity(__task_cred(task), cred);
+	leader = pid_task(tgid, PIDTYPE_TGID);
+	if (!leader || (leader->flags & PF_KTHREAD) || is_child_reaper(tgid) ||
+	    (READ_ONCE(leader->signal->flags) & SIGNAL_UNKILLABLE))
+		goto out;
+	for_each_thread(leader, task)
+		if (!(READ_ONCE(task->flags) & PF_EXITING) &&
+		    task->self_exec_id == exec_id &&
+		    lt_same_identity(__task_cred(task), cred)) {
+			ret = true;
+			break;
+		}
+out:
 	rcu_read_unlock();
 	return ret;
 }

@@ -149,6 +149,28 @@ def leader_of_the_threads_is_gone(t):
     h.lease(h.fd, F_UNLCK)
 
 
+@test
+def leader_gone_and_one_thread_left(t):
+    """That is a process with one thread: nobody else could react."""
+    path = t.file()
+    h = t.holder(path)
+    h.leader_exits()
+    t.errno(errno.EDEADLK, h.go.truncate(path, 0), "truncate of one's own")
+    t.eq(guest.trace_events("break_wait"), [], "it has waited")
+
+
+@test(break_time=0)
+def leader_gone_credentials_changed(t):
+    """What counts is who lives, not what the dead leader still has."""
+    path = t.file()
+    h = t.holder(path)
+    h.block_sigbus()
+    h.leader_exits()
+    h.setuid_thread(NOBODY)
+    nobody_is_stopped(t, path, h)
+    t.eq(h.sigbus(0), None, "SIGBUS")
+
+
 @test(break_time=1)
 def thread_that_pinned_is_gone(t):
     path = t.file()

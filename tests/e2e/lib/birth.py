@@ -11,7 +11,7 @@ import threading
 
 from . import calls, guest
 
-SYS_EXIT, SYS_CLONE3 = 60, 435
+SYS_EXIT, SYS_SETRESUID, SYS_CLONE3 = 60, 117, 435
 CLONE_PARENT = 0x8000
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID = 0x20000, 0x10000000, 0x20000000
 MS_REC, MS_PRIVATE = 0x4000, 0x40000
@@ -135,6 +135,11 @@ class Birth:
 
     def setuid(self, uid):
         os.setresuid(uid, uid, uid)
+
+    def setuid_thread(self, uid):
+        """Of this thread alone, as the system call has it."""
+        calls.check(calls.LIBC.syscall(ctypes.c_long(SYS_SETRESUID),
+                                       *[ctypes.c_long(uid)] * 3))
 
     def own_proc(self, where):
         """With a mount namespace of one's own: /proc of one's pid namespace."""
