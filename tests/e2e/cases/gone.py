@@ -96,6 +96,35 @@ def killed_beside_another(t):
 
 
 @test(break_time=1)
+def killed_with_its_right(t):
+    """The right to stop the holder goes with the breaker that had it."""
+    path = t.file()
+    os.chmod(path, 0o666)
+    h = t.holder(path)
+    h.block_sigbus()
+    owner, _ = waiting(t, path)
+    _, cut = waiting(t, path, uid=NOBODY)
+    owner.kill()
+    t.errno(errno.ETXTBSY, cut, "truncate by who may not kill")
+    t.eq(h.sigbus(0), None, "SIGBUS")
+
+
+@test(break_time=1)
+def killed_without_right(t):
+    """It takes none from the one that stays."""
+    path = t.file()
+    os.chmod(path, 0o666)
+    h = t.holder(path)
+    h.block_sigbus()
+    stranger, _ = waiting(t, path, uid=NOBODY)
+    _, cut = waiting(t, path)
+    stranger.kill()
+    t.true(h.sigbus(), "no SIGBUS")
+    h.unpin_all()
+    t.errno(0, cut, "truncate")
+
+
+@test(break_time=1)
 def killed_after_sigbus(t):
     """Who comes next finds the ladder where it was: no second SIGBUS."""
     path = t.file()
