@@ -47,7 +47,7 @@ int lt_sysctl_start(void)
 {
 	lt_header = register_sysctl_sz("fs/longterm", lt_table,
 				       ARRAY_SIZE(lt_table));
-	return lt_header ? 0 : -ENOMEM;
+	return lt_header || !IS_ENABLED(CONFIG_SYSCTL) ? 0 : -ENOMEM;
 }
 
 /* Waits for whoever reads or writes one of them. */
