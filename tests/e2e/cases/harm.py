@@ -360,6 +360,39 @@ def limit_on_records(t):
     guest.wait_for(lambda: not guest.module_users(), "records end at exit")
 
 
+@test(limit=60)
+def limits_add_up(t):
+    """After pins that failed in every way, as many can be had as before."""
+    guest.set_sysctl("max_records", 2)
+    path = file_of(t, ALICE)
+    procs = [as_user(t, ALICE, path) for _ in range(3)]
+    for p in procs:
+        p.addr = p.mmap(p.fd, SIZE)
+        p.lease(p.fd)
+    b = t.proc()
+
+    def all_pin():
+        answers = [p.go.pin(p.addr, SIZE, "uring") for p in procs]
+        errnos = [answer.errno() for answer in answers]
+        for p in procs:
+            p.unpin_all()
+        return sorted(errnos)
+    for _ in range(12):
+        # Some of these come too late, or too early and are waited for.
+        cut = b.go.truncate(path, 0)
+        all_pin()
+        t.errno(0, cut, "truncate")
+        t.eq(all_pin(), [errno.EFAULT] * 3, "pins of an empty file")
+        b.truncate(path, SIZE)
+        t.eq(all_pin(), [0, 0, errno.ENOLCK], "pins at the limit")
+    t.errno(0, b.go.truncate(path, SIZE // 2), "truncate")
+    b.truncate(path, SIZE)
+    for p in procs[:2]:
+        p.pin(p.addr, SIZE, "uring")
+    t.errno(errno.ENOLCK, procs[2].go.pin(procs[2].addr, SIZE, "uring"),
+            "the third")
+
+
 @test
 def large_region_is_one_record(t):
     """Pinned in several calls, and still one."""
