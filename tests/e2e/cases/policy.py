@@ -13,6 +13,7 @@ from .module import insmod
 SIZE = 4 * guest.MIB
 BOTH = F_LONGTERM | F_UNBREAKABLE
 CAP_LEASE = 28
+F_GETOWN = 9
 USER = 1001
 MAX_INT = (1 << 31) - 1
 MAX_BREAK_TIME = MAX_INT // 1000
@@ -330,6 +331,33 @@ def unbreakable_where_nothing_is_pinned(t):
     firm.unpin_all()
     t.errno(0, b.go.truncate(path, 0), "truncate with nothing pinned")
     t.eq(firm.getlease(ffd), BOTH, "the lease")
+
+
+@test
+def refused_lease_leaves_nothing(t):
+    """Above all not its process as the owner of the file's signals."""
+    path = t.file()
+    os.chown(path, USER, USER)
+    h, p = t.holder(path), t.proc()
+    fd = p.open(path, os.O_RDWR | os.O_NONBLOCK)
+    p.drop_to(USER)
+
+    def refused(want, kind=F_LONGTERM):
+        t.errno(want, p.go.lease(fd, kind), "lease")
+        t.eq(p.fcntl(fd, F_GETOWN, 0), 0, "F_GETOWN")
+        t.eq(len(guest.locks(path)), 1, "leases in /proc/locks")
+    guest.set_sysctl("unbreakable", 0)
+    refused(errno.EACCES, BOTH)
+    guest.set_sysctl("max_leases", 0)
+    refused(errno.ENOLCK)
+    guest.set_sysctl("max_leases", 1)
+    cut = t.proc().go.truncate(path, 0)
+    t.true(h.sig(), "no notice")
+    refused(errno.EAGAIN)
+    h.unpin_all()
+    t.errno(0, cut, "truncate")
+    p.lease(fd)
+    t.eq(p.fcntl(fd, F_GETOWN, 0), p.pid, "F_GETOWN with a lease")
 
 
 # ---- the time of a step
