@@ -90,6 +90,24 @@ def no_break_of_a_file_that_can_not_change(t):
     nobody_was_told(t, h)
 
 
+@test(fs="xfs")
+def no_break_by_sharing_blocks(t):
+    """A copy that shares the blocks would do it; a reader may ask for one."""
+    path = file_of(t, ALICE, 0o644)
+    h = t.proc()
+    h.hold(path, SIZE)
+    b = t.proc()
+    own = b.open(file_of(t, BOB))
+    fd = b.open(path, os.O_RDONLY)
+    b.drop_to(BOB)
+    t.errno(errno.ETXTBSY, b.go.blocks("clone", own, fd), "FICLONE")
+    t.errno(errno.ETXTBSY, b.go.blocks("clone_range", own, fd, 0, SIZE, 0),
+            "FICLONERANGE")
+    t.true(b.errno("blocks", "dedupe", fd, own, 0, SIZE), "FIDEDUPERANGE")
+    t.eq(h.sig(0), None, "notice")
+    t.eq(guest.trace_events("sigio"), [], "sigio")
+
+
 # ---- who can only read can't hold the owner up
 
 @test
