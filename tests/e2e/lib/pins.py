@@ -112,13 +112,17 @@ class Uring:
     REGISTER_BUFFERS, UNREGISTER_BUFFERS = 0, 1
 
     def __init__(self, addr, length):
+        self._setup([(addr, length)])
+
+    def _setup(self, buffers):
         params = ctypes.create_string_buffer(120)
         self.ring = calls.check(calls.LIBC.syscall(
             ctypes.c_long(calls.SYS_IO_URING_SETUP), ctypes.c_long(4),
             params))
-        iov = ctypes.create_string_buffer(struct.pack("QQ", addr, length), 16)
+        data = b"".join(struct.pack("QQ", *buffer) for buffer in buffers)
+        iov = ctypes.create_string_buffer(data, len(data))
         try:
-            self._register(self.REGISTER_BUFFERS, iov, 1)
+            self._register(self.REGISTER_BUFFERS, iov, len(buffers))
         except OSError:
             os.close(self.ring)
             raise
@@ -134,5 +138,17 @@ class Uring:
         os.close(self.ring)
 
 
+class UringPages(Uring):
+    """
+    Very many buffers of a page each, on every other page of the first MiB, so
+    that none continues another.
+    """
+    PAGE, PLACES = 4096, 128
+
+    def __init__(self, addr, count):
+        self._setup([(addr + 2 * self.PAGE * (i % self.PLACES), self.PAGE)
+                     for i in range(count)])
+
+
 KINDS = {"mr": Mr, "gup": Gup, "gup_read": GupRead, "gup_fast": GupFast,
-         "uring": Uring}
+         "uring_pages": UringPages, "uring": Uring}
