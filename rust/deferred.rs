@@ -17,7 +17,7 @@ pub(crate) fn settle_soon() {
 
 /// Look at the deadlines in `ms` milliseconds instead of whenever it was to be.
 pub(crate) fn tick_in(ms: u64) {
-    let ms = u32::try_from(ms).unwrap_or(u32::MAX);
+    let ms = ms.min(i32::MAX as u64) as u32;
     // SAFETY: As in `settle_soon()`.
     unsafe { bindings::lt_work_tick(kernel::time::msecs_to_jiffies(ms)) }
 }

@@ -235,7 +235,7 @@ unsafe extern "C" fn break_poll<T: Operations>(
     let mut wait_ms = None;
     let result = this.break_poll(&request, breaker, &mut wait_ms);
     if let Some(ms) = wait_ms {
-        let ms = u32::try_from(ms).unwrap_or(u32::MAX);
+        let ms = ms.min(i32::MAX as u64) as u32;
         // SAFETY: The caller gave a valid place to write to.
         unsafe { *timeout = kernel::time::msecs_to_jiffies(ms) as c_long };
     }

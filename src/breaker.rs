@@ -50,7 +50,8 @@ pub(crate) struct Closed {
 impl Closed {
     /// Does it wait for pages in `range`?
     pub(crate) fn waits_for(&self, range: &PageRange) -> bool {
-        self.present && !self.granted && self.folios.overlaps(range)
+        // Without a ticket it may still be refused.
+        self.present && self.ticket.is_some() && !self.granted && self.folios.overlaps(range)
     }
 }
 
@@ -87,13 +88,15 @@ pub(crate) fn begin(
     };
 
     let Pinned { pins, folios, .. } = pinned(&request.mapping(), &want);
-    let now = report::now_ms();
+    let mut now = 0;
     let mut deadline = None;
     let outcome = table
         .with(&breaker.state, |_, inner| {
-            let mut outcome = inner.admit(&breaker, pins, folios, now);
-            if request.nonblocking() && matches!(outcome, Outcome::Wait(_)) {
-                outcome = inner.cannot_wait(&breaker);
+            now = report::now_ms();
+            let may_wait = !request.nonblocking();
+            let mut outcome = inner.admit(&breaker, pins, folios, may_wait, now);
+            if !may_wait && matches!(outcome, Outcome::Wait(_)) {
+                outcome = inner.cannot_wait(&breaker, now);
             }
             if matches!(outcome, Outcome::Refused(_)) {
                 inner.depart(breaker.id, now, false);
@@ -162,6 +165,8 @@ fn close_again(table: &Table, mut breaker: KBox<Breaker>, want: PageRange) -> KB
     if breaker.want != want {
         breaker.want = want;
         table.with(&breaker.state, |_, inner| {
+            // What it has waited for says nothing about the holders of other pages.
+            inner.give_up(breaker.id, report::now_ms());
             if let Some(c) = inner.closed_mut(breaker.id) {
                 c.closed = want.outward(ENTRY_PAGES);
                 c.folios = want;
@@ -180,10 +185,11 @@ pub(crate) fn poll(
     wait_ms: &mut Option<u64>,
 ) -> Result {
     let Pinned { pins, folios, .. } = pinned(&request.mapping(), &breaker.want);
-    let now = report::now_ms();
+    let mut now = 0;
     let mut deadline = None;
     let outcome = table
         .with(&breaker.state, |_, inner| {
+            now = report::now_ms();
             let outcome = inner.look_again(breaker, pins, folios, now);
             deadline = inner.machine.deadline();
             outcome
@@ -203,17 +209,20 @@ pub(crate) fn poll(
 
 /// The operation is over, see `Operations::break_end`.
 pub(crate) fn end(table: &Table, clock: &Clock, breaker: &Breaker, result: i32) {
-    let now = report::now_ms();
+    let mut now = 0;
     let result = match kernel::error::to_result(result) {
         // For the system call's eyes only: its caller sees EINTR, or nothing.
         Err(e) if e.to_errno() <= ERESTARTSYS.to_errno() => Err(EINTR),
         result => result,
     };
     let deadline = table.with(&breaker.state, |_, inner| {
+        now = report::now_ms();
         inner.depart(breaker.id, now, result.is_ok());
         inner.machine.deadline()
     });
     clock.arm(deadline.flatten(), now);
+    // Those that still wait say anew whom they may stop.
+    breaker.state.key.wake();
     trace::break_end(|| breaker.fields(result));
 }
 
@@ -243,13 +252,19 @@ impl Inner {
     }
 
     /// What a breaker that has closed its range and counted is told.
-    fn admit(&mut self, breaker: &Breaker, pins: u64, folios: PageRange, now: u64) -> Outcome {
+    fn admit(
+        &mut self,
+        breaker: &Breaker,
+        pins: u64,
+        folios: PageRange,
+        may_wait: bool,
+        now: u64,
+    ) -> Outcome {
         let Some(clear) = self.note(breaker.id, pins, folios) else {
             return Outcome::Refused(EIO);
         };
         self.advance(now);
         if clear {
-            self.join_if_concerned(breaker, now);
             return Outcome::Go;
         }
         self.settle_near(&folios);
@@ -258,13 +273,11 @@ impl Inner {
         }
         let late = self.join(breaker, now);
         self.expose(breaker.id, &folios);
-        if late && self.catch_up() {
-            if let Some(Closed {
-                ticket: Some(ticket),
-                ..
-            }) = self.closed.iter_mut().find(|c| c.id == breaker.id)
-            {
-                self.machine.extend(ticket, now);
+        if late {
+            let stopped = self.catch_up(breaker.id, now);
+            // One that does not wait comes back until the ladder ends, and must see its end.
+            if may_wait || stopped {
+                self.extend(breaker.id, now);
             }
         }
         self.advance(now);
@@ -273,9 +286,12 @@ impl Inner {
 
     /// A breaker that can't wait: the break has begun, and goes on while it comes back often enough;
     /// where the ladder has ended already there is nothing to come back for.
-    fn cannot_wait(&self, breaker: &Breaker) -> Outcome {
+    fn cannot_wait(&self, breaker: &Breaker, now: u64) -> Outcome {
         let mine = self.closed.iter().find(|c| c.id == breaker.id);
-        if !self.machine.exhausted() || !mine.is_some_and(|c| self.spent(&c.folios)) {
+        let over = mine.is_some_and(|c| {
+            self.spent(&c.folios) && self.holders(&c.folios).all(|r| self.had_time(r, now))
+        });
+        if !self.machine.exhausted() || !over {
             return Outcome::Refused(EAGAIN);
         }
         self.report_busy(&breaker.want);
@@ -297,7 +313,9 @@ impl Inner {
             self.expose(breaker.id, &folios);
         }
         self.advance(now);
-        if !clear && self.machine.past_notice() {
+        let early = |c: &Closed| c.ticket.is_some_and(|t| t.early(now));
+        if !clear && self.machine.past_notice() && !self.closed_mut(breaker.id).is_some_and(|c| early(c))
+        {
             let me = ThreadGroup::current();
             self.settle_near(&folios);
             if self.surely_holds(&me, &folios) {
@@ -352,11 +370,42 @@ impl Inner {
             true => Ladder::Spent,
             false => Ladder::Full,
         };
+        let before = self.came_back(breaker.id);
         let first = self.enter(breaker.id, now, ladder);
         if first {
+            // Of an expired generation breakers may be left.
+            self.quieten();
             self.begin_generation();
+            return false;
         }
-        !first && ladder == Ladder::Full && self.machine.past_notice()
+        self.notify_new();
+        match (before, self.closed_mut(breaker.id)) {
+            // Restarted by a signal handler, say: the time runs on.
+            (Some(ticket), Some(mine)) => {
+                mine.ticket = Some(ticket);
+                false
+            }
+            _ => ladder == Ladder::Full && self.machine.past_notice(),
+        }
+    }
+
+    /// The ticket that the breaker had when it gave up a while ago.
+    fn came_back(&mut self, id: u64) -> Option<Ticket> {
+        let mine = self.closed.iter().find(|c| c.id == id)?;
+        let i = self
+            .closed
+            .iter()
+            .position(|c| !c.present && c.group == mine.group && c.closed == mine.closed)?;
+        self.closed.remove(i).ok()?.ticket
+    }
+
+    /// Those who were in a breaker's way when their time was up have a period from now.
+    fn extend(&mut self, id: u64, now: u64) {
+        if let Some(mine) = self.closed.iter_mut().find(|c| c.id == id) {
+            if let Some(ticket) = mine.ticket.as_mut() {
+                self.machine.extend(ticket, now);
+            }
+        }
     }
 
     /// Gives a breaker its part in the generation; true if that begins with it.
@@ -377,23 +426,17 @@ impl Inner {
         first
     }
 
-    /// A breaker whose way is free ends a generation that waits for one to come back, if it takes
-    /// away all that that one wanted: what came back may be called by another name.
-    fn join_if_concerned(&mut self, breaker: &Breaker, now: u64) {
-        let Some(mine) = self.closed.iter().find(|c| c.id == breaker.id) else {
+    /// A breaker's range is no longer what it was.
+    fn give_up(&mut self, id: u64, now: u64) {
+        let from = self.machine.phase();
+        if self.closed_mut(id).and_then(|c| c.ticket.take()).is_none() {
             return;
-        };
-        let absent = self.closed.iter().any(|c| !c.present);
-        if self.machine.active() && mine.ticket.is_none() && absent && self.settles(&mine.closed) {
-            self.enter(breaker.id, now, Ladder::Full);
         }
-    }
-
-    /// Is nothing left to come back for, once `range` has been taken away?
-    fn settles(&self, range: &PageRange) -> bool {
-        self.closed
-            .iter()
-            .all(|c| c.present || range.covers(&c.closed))
+        let end = self.machine.leave(now, false) == Some(Action::End);
+        self.step(from, Input::Leave);
+        if end {
+            self.quieten();
+        }
     }
 
     /// Opens a breaker's range, or leaves it closed for a period in case it comes back; `complete`:
@@ -404,25 +447,47 @@ impl Inner {
         };
         let mine = &mut self.closed[i];
         let range = mine.closed;
+        let joined = mine.ticket.is_some();
         let done = mine.granted && complete;
-        if mine.ticket.take().is_none() {
+        mine.present = false;
+        if done || !joined {
             let _mine = self.closed.remove(i);
-            return;
         }
-        let from = self.machine.phase();
-        let over = done && self.settles(&range);
-        let end = self.machine.leave(now, over) == Some(Action::End);
-        self.step(from, if over { Input::Done } else { Input::Leave });
+        let closed = self.closed.len();
+        if done {
+            // Nothing is left to come back for, whoever wanted it.
+            self.closed.retain(|c| c.present || !range.covers(&c.closed));
+        }
+        let settled = closed != self.closed.len();
+        let over = done && self.closed.iter().all(|c| c.present);
 
-        if end || done || self.machine.phase() == Phase::Idle {
+        let from = self.machine.phase();
+        let end = match (joined, over) {
+            (true, _) => self.machine.leave(now, over),
+            (false, true) if settled => self.machine.complete(),
+            (false, _) => None,
+        };
+        if joined || end.is_some() {
+            self.step(from, if over { Input::Done } else { Input::Leave });
+        }
+        if end.is_some() {
+            self.quieten();
+        } else if joined && !done {
+            self.remember(id);
+        }
+    }
+
+    /// A breaker that has given up stays closed, unless nobody need come back.
+    fn remember(&mut self, id: u64) {
+        let Some(i) = self.closed.iter().position(|c| c.id == id) else {
+            return;
+        };
+        if matches!(self.machine.phase(), Phase::Idle | Phase::Expired) {
             let _mine = self.closed.remove(i);
-            if end {
-                self.quieten();
-            }
             return;
         }
-        self.closed[i].present = false;
         // One that gives up again and again must not fill memory.
+        let range = self.closed[i].closed;
         let same = self
             .closed
             .iter_mut()

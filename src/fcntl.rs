@@ -110,8 +110,8 @@ fn wait_until_quiet(
     file: &OpenFile<'_>,
 ) -> Result {
     let mut signalled = false;
-    let then = inner.moment();
-    while inner.busy_since(then) {
+    let newest = inner.newest_id();
+    while inner.busy(newest) {
         if file.nonblocking() {
             return Err(EAGAIN);
         }

@@ -44,19 +44,39 @@ impl Inner {
         );
     }
 
-    /// A generation begins: each lease of the file that is held gets its notice.
+    /// A generation begins: each lease of the file gets its notice that is held, or was revoked
+    /// with pins for which nobody was stopped.
     pub(crate) fn begin_generation(&mut self) {
-        let id = self.id;
         for record in self.records.iter_mut() {
-            record.late = false;
+            record.young = false;
         }
-        for lease in self.leases.iter_mut() {
-            if lease.state == State::Held {
-                lease.notify();
-                stats::NOTIFIED.up();
-                trace::sigio(|| super::inode::fields(id, &WHOLE_FILE, &lease.holder, Ok(())));
+        for i in 0..self.leases.len() {
+            let lease = self.leases[i].id;
+            let fresh = |r: &KBox<Record>| {
+                !r.spent && matches!(r.charge, Charge::Lease { id, .. } if id == lease)
+            };
+            if self.leases[i].state == State::Revoked && self.records.iter().any(fresh) {
+                self.leases[i].signal();
+                self.notified(i);
             }
         }
+        self.notify_new();
+    }
+
+    /// Leases that are held have not heard of the break yet.
+    pub(crate) fn notify_new(&mut self) {
+        for i in 0..self.leases.len() {
+            if self.leases[i].state == State::Held {
+                self.leases[i].notify();
+                self.notified(i);
+            }
+        }
+    }
+
+    fn notified(&self, i: usize) {
+        stats::NOTIFIED.up();
+        let holder = &self.leases[i].holder;
+        trace::sigio(|| self.fields(&WHOLE_FILE, holder, Ok(())));
     }
 
     /// A generation is over: what was not revoked is held as before.
@@ -67,7 +87,6 @@ impl Inner {
             }
         }
         self.closed.retain(|c| c.present);
-        self.generation += 1;
     }
 
     /// Nobody is left whom the generation concerns.
@@ -90,29 +109,31 @@ impl Inner {
             self.step(from, Input::Tick);
             match action {
                 Action::Revoke => {
-                    self.revoke();
-                    self.stop(Stop::Sigbus);
-                    self.spend();
+                    self.revoke(None);
+                    self.stop(Stop::Sigbus, None, now);
                 }
-                Action::Kill => self.stop(Stop::Sigkill),
-                Action::Expire => (),
+                Action::Kill => {
+                    self.stop(Stop::Sigkill, None, now);
+                }
+                // Nothing is left to come back for.
+                Action::Expire => self.closed.retain(|c| c.present),
                 Action::End => self.quieten(),
             }
         }
     }
 
-    /// A breaker has come after its holders' time was up. Returns whether one was stopped: that one
-    /// has a period to react, also before SIGKILL.
-    pub(crate) fn catch_up(&mut self) -> bool {
-        self.revoke();
-        self.stop(Stop::Sigbus);
-        let mut stopped = false;
-        for record in self.records.iter_mut() {
-            record.late |= record.hit;
-            stopped |= record.hit;
-        }
-        self.spend();
-        stopped
+    /// Breaker `id` has come after the time of those in its way was up. Returns whether one was
+    /// stopped.
+    pub(crate) fn catch_up(&mut self, id: u64, now: u64) -> bool {
+        self.revoke(Some(id));
+        self.stop(Stop::Sigbus, Some(id), now)
+    }
+
+    /// Has the pinner had a period to react to SIGBUS, if it had that?
+    pub(crate) fn had_time(&self, record: &Record, now: u64) -> bool {
+        record
+            .stopped_at
+            .map_or(true, |at| now.saturating_sub(at) >= self.machine.period())
     }
 
     /// The current task is breaker `id`; notes which holders in its way it could kill(2).
@@ -128,31 +149,38 @@ impl Inner {
         }
     }
 
-    /// Is there a breaker that waits for this record? One's own breaks do not count: they end
-    /// with EDEADLK and take nothing from oneself.
-    fn in_the_way(&self, record: &Record) -> bool {
-        self.breakers_of(record).next().is_some()
+    /// Is there a breaker, breaker `by` if that is said, that waits for this record? One's own breaks
+    /// do not count: they end with EDEADLK and take nothing from oneself.
+    fn in_the_way(&self, record: &Record, by: Option<u64>) -> bool {
+        self.breakers_of(record, by).next().is_some()
     }
 
-    fn breakers_of<'a>(&'a self, record: &'a Record) -> impl Iterator<Item = &'a Closed> + 'a {
+    fn breakers_of<'a>(
+        &'a self,
+        record: &'a Record,
+        by: Option<u64>,
+    ) -> impl Iterator<Item = &'a Closed> + 'a {
         self.closed
             .iter()
+            .filter(move |c| by.map_or(true, |id| c.id == id))
             .filter(|c| c.waits_for(&record.range) && c.group != *record.pinner.group())
     }
 
     /// A breaker on whose behalf the pinner may be signalled.
-    fn breaker_over<'a>(&'a self, record: &'a Record) -> Option<&'a Closed> {
-        self.breakers_of(record)
+    fn breaker_over<'a>(&'a self, record: &'a Record, by: Option<u64>) -> Option<&'a Closed> {
+        self.breakers_of(record, by)
             .find(|c| c.takes_back || c.id == record.exposed_to)
     }
 
     /// Revokes the leases that have pins in the way.
-    fn revoke(&mut self) {
+    fn revoke(&mut self, by: Option<u64>) {
         self.settle();
         for i in 0..self.leases.len() {
             let lease = self.leases[i].id;
             let in_the_way = self.records.iter().any(|r| {
-                matches!(r.charge, Charge::Lease { id, .. } if id == lease) && self.in_the_way(r)
+                matches!(r.charge, Charge::Lease { id, .. } if id == lease)
+                    && !r.young
+                    && self.in_the_way(r, by)
             });
             if in_the_way && self.leases[i].state != State::Revoked {
                 self.leases[i].state = State::Revoked;
@@ -163,26 +191,10 @@ impl Inner {
         }
     }
 
-    /// Those in the way who were stopped, or never can be, have had their chance. Whom only this
-    /// breaker had no right to stop, or who was in doubt just now, the next one may stop.
-    fn spend(&mut self) {
-        for i in 0..self.records.len() {
-            let record = &self.records[i];
-            let group = record.pinner.group();
-            let over = record.foreign
-                || !record.pinner.accountable()
-                || self
-                    .records
-                    .iter()
-                    .any(|r| r.hit && r.pinner.group() == group);
-            if over && self.in_the_way(record) {
-                self.records[i].spent = true;
-            }
-        }
-    }
-
-    /// Signals each process that has pins in the way, once, where all conditions hold.
-    fn stop(&mut self, how: Stop) {
+    /// Signals each process that has pins in the way, once, where all conditions hold. Returns
+    /// whether there was one.
+    fn stop(&mut self, how: Stop, by: Option<u64>, now: u64) -> bool {
+        let mut stopped = false;
         for i in 0..self.records.len() {
             self.records[i].hit = false;
         }
@@ -194,20 +206,47 @@ impl Inner {
                 .iter()
                 .any(|r| r.hit && r.pinner.group() == group);
             let fresh = match how {
-                Stop::Sigbus => !record.spent,
-                Stop::Sigkill => record.spent && !record.late,
+                // What was pinned after the notice was given has the next one before it.
+                Stop::Sigbus => !record.spent && !record.young,
+                Stop::Sigkill => record.stopped_at.is_some() && self.had_time(record, now),
             };
-            if fresh && !hit_before && self.may_stop(record) && self.signal(record, how) {
+            if fresh && !hit_before && self.may_stop(record, by) && self.signal(record, how, by) {
                 self.records[i].hit = true;
+                stopped = true;
+            }
+        }
+        if how == Stop::Sigbus {
+            self.spend(by, now);
+        }
+        stopped
+    }
+
+    /// Those in the way who were stopped, or never can be, have had their chance. Whom only this
+    /// breaker had no right to stop, or who was in doubt just now, the next one may stop.
+    fn spend(&mut self, by: Option<u64>, now: u64) {
+        for i in 0..self.records.len() {
+            let record = &self.records[i];
+            let group = record.pinner.group();
+            let hit = self
+                .records
+                .iter()
+                .any(|r| r.hit && r.pinner.group() == group);
+            let over = hit || record.foreign || !record.pinner.accountable();
+            let spent = over && !record.young && self.in_the_way(record, by);
+            let record = &mut self.records[i];
+            record.spent |= spent;
+            if hit {
+                record.stopped_at = Some(now);
             }
         }
     }
 
     /// May the pinner of this record be stopped?
-    fn may_stop(&self, record: &Record) -> bool {
+    fn may_stop(&self, record: &Record, by: Option<u64>) -> bool {
         !record.foreign
+            && !record.charge.unbreakable()
             && record.pinner.accountable()
-            && self.breaker_over(record).is_some()
+            && self.breaker_over(record, by).is_some()
             && self.certain(record)
     }
 
@@ -221,8 +260,8 @@ impl Inner {
     }
 
     /// Sends the signal; true if it was sent.
-    fn signal(&self, record: &Record, how: Stop) -> bool {
-        let Some(breaker) = self.breaker_over(record) else {
+    fn signal(&self, record: &Record, how: Stop, by: Option<u64>) -> bool {
+        let Some(breaker) = self.breaker_over(record, by) else {
             return false;
         };
         let group = record.pinner.group();

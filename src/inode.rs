@@ -103,16 +103,6 @@ pub(crate) struct Inner {
     /// Records to be dropped after unlocking.
     pub(crate) discarded: Discarded,
     last_id: u64,
-    /// Generations that are over.
-    pub(crate) generation: u64,
-}
-
-/// A point in the life of an inode, to wait for what was under way then and for nothing that comes
-/// later: that might never end.
-#[derive(Clone, Copy)]
-pub(crate) struct Moment {
-    newest: u64,
-    generation: u64,
 }
 
 impl Inner {
@@ -128,7 +118,6 @@ impl Inner {
             waiters: 0,
             discarded: Discarded::new(),
             last_id: 0,
-            generation: 0,
         }
     }
 
@@ -146,18 +135,15 @@ impl Inner {
             && !self.closed.iter().any(|c| c.present)
     }
 
-    /// What is under way.
-    pub(crate) fn moment(&self) -> Moment {
-        Moment {
-            newest: self.last_id,
-            generation: self.generation,
-        }
+    /// The newest name.
+    pub(crate) fn newest_id(&self) -> u64 {
+        self.last_id
     }
 
-    /// Is something still under way that was then?
-    pub(crate) fn busy_since(&self, then: Moment) -> bool {
-        (self.machine.active() && self.generation == then.generation)
-            || self.closed.iter().any(|c| c.present && c.id <= then.newest)
+    /// Is an operation under way, or may it come back, that closed its range no later than `id` was
+    /// the newest name?
+    pub(crate) fn busy(&self, id: u64) -> bool {
+        self.closed.iter().any(|c| c.id <= id)
     }
 
     /// Is a page of `range` closed to new pins?

@@ -109,6 +109,11 @@ impl Lease {
     /// Sends the notice and notes that it was sent.
     pub(crate) fn notify(&mut self) {
         self.state = State::Breaking;
+        self.signal();
+    }
+
+    /// Sends the notice.
+    pub(crate) fn signal(&self) {
         self.fasync.notify();
     }
 }

@@ -20,6 +20,8 @@
 //!
 //! A breaker in whose way are only holders who went through an earlier ladder begins where that
 //! ended, and waits for one period. One with other holders that joins it adds the first rungs.
+//! Who comes after the end of a ladder begins the next generation, while those that are told to
+//! give up may still be there.
 //!
 //! Times are in milliseconds on a clock that only the caller knows. Which phase follows which is
 //! written down in `machine_table.rs`.
@@ -146,6 +148,15 @@ pub(crate) struct Ticket {
     until: u64,
     /// It gives up then, wherever the others are.
     spent: bool,
+    /// Its generation; once there is another one, its ladder has ended.
+    epoch: u64,
+}
+
+impl Ticket {
+    /// Is there time left for those in its way, whatever the phase?
+    pub(crate) fn early(&self, now: u64) -> bool {
+        now < self.until
+    }
 }
 
 /// The state of a break on one inode. The caller provides the locking.
@@ -162,6 +173,8 @@ pub(crate) struct Machine {
     linger: u64,
     period: u64,
     kill: bool,
+    /// Counts generations, for tickets.
+    epoch: u64,
 }
 
 impl Machine {
@@ -175,6 +188,7 @@ impl Machine {
             linger: 0,
             period: 0,
             kill: false,
+            epoch: 0,
         }
     }
 
@@ -198,11 +212,22 @@ impl Machine {
         self.phase == Phase::Expired || (self.active() && self.ladder == Ladder::Spent)
     }
 
+    /// Time between two rungs.
+    pub(crate) fn period(&self) -> u64 {
+        self.period
+    }
+
+    /// Are breakers present?
+    pub(crate) fn attended(&self) -> bool {
+        self.breakers > 0
+    }
+
     /// A breaker arrives. `terms` are used if it begins a generation, in which case the result is
     /// true and the caller notifies. To be preceded and followed by [`Self::tick`].
     pub(crate) fn begin(&mut self, now: u64, terms: Terms, ladder: Ladder) -> (Ticket, bool) {
-        let new = !self.active();
+        let new = matches!(self.phase, Phase::Idle | Phase::Expired);
         if new {
+            self.epoch += 1;
             self.period = terms.period;
             self.kill = terms.kill;
             self.ladder = ladder;
@@ -221,23 +246,22 @@ impl Machine {
             if self.ladder == Ladder::Spent && ladder == Ladder::Full {
                 self.ladder = Ladder::Full;
                 // Holders of leases were notified when it began; the next rung is a period later.
-                if self.phase != Phase::Expired {
-                    self.phase = Phase::Notified;
-                }
+                self.phase = Phase::Notified;
             }
         }
         self.breakers += 1;
         let mut ticket = Ticket {
             until: 0,
             spent: ladder == Ladder::Spent,
+            epoch: self.epoch,
         };
-        if ticket.spent || self.phase == Phase::Expired {
+        if ticket.spent {
             self.extend(&mut ticket, now);
         }
         (ticket, new)
     }
 
-    /// A breaker that came late has caused a signal: whom it was for has a period to react.
+    /// A breaker came after the rung at which its holders are stopped: they have a period from now.
     pub(crate) fn extend(&self, ticket: &mut Ticket, now: u64) {
         ticket.until = now.saturating_add(self.period);
     }
@@ -253,13 +277,8 @@ impl Machine {
         if self.phase == Phase::Expired || now < self.due {
             return None;
         }
-        // A clock that jumped over a whole period must not cost the holder that period.
-        let next = self.due.saturating_add(self.period);
-        self.due = if now >= next {
-            now.saturating_add(self.period)
-        } else {
-            next
-        };
+        // However late it is, a holder has a full period from one rung to the next.
+        self.due = now.saturating_add(self.period);
         let (phase, action) = match self.phase {
             Phase::Notified => (Phase::Revoked, Action::Revoke),
             Phase::Revoked if self.kill => (Phase::Killed, Action::Kill),
@@ -271,7 +290,8 @@ impl Machine {
 
     /// What a breaker that is present has to do; `clear`: nothing is pinned in its range.
     pub(crate) fn poll(&self, ticket: &Ticket, now: u64, clear: bool) -> Verdict {
-        let over = ticket.spent || self.phase == Phase::Expired;
+        let last = self.phase == Phase::Expired || ticket.epoch != self.epoch;
+        let over = ticket.spent || last;
         match over {
             _ if clear => Verdict::Go,
             false => Verdict::Wait(self.due),
@@ -294,6 +314,11 @@ impl Machine {
         None
     }
 
+    /// All that breakers wanted who may come back has been done by others.
+    pub(crate) fn complete(&mut self) -> Option<Action> {
+        (self.active() && self.breakers == 0).then(|| self.end())
+    }
+
     /// When [`Self::tick`] has something to do, if ever.
     pub(crate) fn deadline(&self) -> Option<u64> {
         match self.phase {
@@ -306,7 +331,10 @@ impl Machine {
 
     /// Nobody is left whom the generation concerns.
     pub(crate) fn abandon(&mut self) {
-        *self = Self::new();
+        *self = Self {
+            epoch: self.epoch,
+            ..Self::new()
+        };
     }
 
     fn end(&mut self) -> Action {

@@ -10,12 +10,13 @@ use kernel::prelude::*;
 
 const PERIOD: u64 = 2;
 const NOW: u64 = 1000;
+const LATE: u64 = 3;
 const JUMP: u64 = 5;
 
 /// How many states there are, and how many ways from one to another: a change of the machine that
 /// adds or loses one is seen here.
-const WITHOUT_SIGKILL: (usize, usize) = (270, 1730);
-const WITH_SIGKILL: (usize, usize) = (529, 3338);
+const WITHOUT_SIGKILL: (usize, usize) = (309, 2305);
+const WITH_SIGKILL: (usize, usize) = (568, 4176);
 
 /// As `assert!`, which outside of a test function would stop the machine instead of the test.
 macro_rules! hold {
@@ -56,9 +57,10 @@ enum Event {
     Leave(usize, bool),
     Time(u64),
     Abandon,
+    Complete,
 }
 
-const EVENTS: [Event; 13] = [
+const EVENTS: [Event; 15] = [
     Event::Begin(0, Ladder::Full),
     Event::Begin(0, Ladder::Spent),
     Event::BeginLate(0),
@@ -70,8 +72,10 @@ const EVENTS: [Event; 13] = [
     Event::Leave(1, true),
     Event::Leave(1, false),
     Event::Time(1),
+    Event::Time(LATE),
     Event::Time(JUMP),
     Event::Abandon,
+    Event::Complete,
 ];
 
 /// The steps that a walk has seen.
@@ -90,7 +94,10 @@ impl Steps {
 impl World {
     const fn new() -> Self {
         Self {
-            machine: Machine::new(),
+            machine: Machine {
+                epoch: 1,
+                ..Machine::new()
+            },
             waiters: [None; 2],
             full: false,
             notices: 0,
@@ -134,10 +141,11 @@ impl World {
     }
 
     fn begin(&mut self, slot: usize, ladder: Ladder, late: bool, terms: Terms) -> Result {
-        let idle = !self.machine.active();
+        let over = matches!(self.machine.phase(), Phase::Idle | Phase::Expired);
         let (mut ticket, first) = self.machine.begin(NOW, terms, ladder);
-        hold!(first == idle);
+        hold!(first == over);
         if first {
+            self.forget_generation();
             self.notices += 1;
         }
         self.full |= ladder == Ladder::Full;
@@ -182,10 +190,11 @@ impl World {
                     _ => (Ladder::Full, true),
                 };
                 next.begin(slot, ladder, late, terms)?;
-                let input = match (from, ladder) {
-                    (Phase::Idle, Ladder::Full) => super::Input::Begin,
-                    (Phase::Idle, Ladder::Spent) => super::Input::BeginSpent,
-                    _ => super::Input::Join,
+                let over = matches!(from, Phase::Idle | Phase::Expired);
+                let input = match (over, ladder) {
+                    (true, Ladder::Full) => super::Input::Begin,
+                    (true, Ladder::Spent) => super::Input::BeginSpent,
+                    (false, _) => super::Input::Join,
                 };
                 steps.note(from, input, next.machine.phase())?;
                 next.tick(NOW, steps)?;
@@ -206,6 +215,14 @@ impl World {
                 next.tick(NOW + by, steps)?;
                 next.drop_busy(NOW + by, terms.kill, steps)?;
                 next.shift(by);
+            }
+            Event::Complete => {
+                if next.present() > 0 || !next.machine.active() {
+                    return Ok(None);
+                }
+                hold!(next.machine.complete() == Some(Action::End));
+                steps.note(from, super::Input::Done, next.machine.phase())?;
+                next.forget_generation();
             }
             Event::Abandon => {
                 if next.present() > 0 || !next.machine.active() {
@@ -236,7 +253,8 @@ impl World {
                     }
                 }
                 Verdict::Busy => {
-                    let over = self.machine.phase() == Phase::Expired;
+                    let old = waiter.ticket.epoch != self.machine.epoch;
+                    let over = old || self.machine.phase() == Phase::Expired;
                     hold!(over || waiter.ticket.spent);
                     self.waiters[slot] = None;
                     self.leave(now, false, steps)?;
@@ -270,7 +288,10 @@ impl World {
         }
         for waiter in self.waiters.iter_mut().flatten() {
             waiter.ticket.until = waiter.ticket.until.max(NOW);
+            // Older generations are all alike.
+            waiter.ticket.epoch = u64::from(waiter.ticket.epoch == m.epoch);
         }
+        m.epoch = 1;
         self
     }
 
@@ -348,6 +369,9 @@ mod tests {
     #[test]
     fn every_state_and_input_without_sigkill() -> Result {
         let found = walk(false, &mut Steps(KVec::new()))?;
+        if found != WITHOUT_SIGKILL {
+            pr_err!("machine: {found:?}, not {WITHOUT_SIGKILL:?}\n");
+        }
         assert!(found == WITHOUT_SIGKILL);
         Ok(())
     }
@@ -355,6 +379,9 @@ mod tests {
     #[test]
     fn every_state_and_input_with_sigkill() -> Result {
         let found = walk(true, &mut Steps(KVec::new()))?;
+        if found != WITH_SIGKILL {
+            pr_err!("machine: {found:?}, not {WITH_SIGKILL:?}\n");
+        }
         assert!(found == WITH_SIGKILL);
         Ok(())
     }
@@ -460,14 +487,17 @@ mod tests {
     #[test]
     fn after_the_end_each_breaker_gets_one_period() {
         let mut m = Machine::new();
-        m.begin(0, TERMS, Ladder::Full);
+        let (early, _) = m.begin(0, TERMS, Ladder::Full);
         m.tick(1000);
         m.tick(2000);
-        let (ticket, first) = m.begin(2500, TERMS, Ladder::Full);
-        assert!(!first);
+        assert!(m.poll(&early, 2500, false) == Verdict::Busy);
+        let (ticket, first) = m.begin(2500, TERMS, Ladder::Spent);
+        assert!(first);
+        assert!(m.poll(&early, 2500, false) == Verdict::Busy);
         assert!(m.poll(&ticket, 2500, false) == Verdict::Wait(3500));
+        assert!(m.leave(2600, false).is_none());
+        assert!(m.tick(3500) == Some(Action::Expire));
         assert!(m.poll(&ticket, 3500, false) == Verdict::Busy);
-        assert!(m.tick(3500).is_none());
 
         let mut m = Machine::new();
         let (ticket, first) = m.begin(0, TERMS, Ladder::Spent);
@@ -535,7 +565,27 @@ mod tests {
         assert!(m.tick(60_000) == Some(Action::Revoke));
         assert!(m.tick(60_000).is_none());
         assert!(m.tick(60_999).is_none());
-        assert!(m.tick(61_000) == Some(Action::Expire));
+        assert!(m.tick(61_900) == Some(Action::Expire));
+
+        let mut m = Machine::new();
+        m.begin(0, TERMS, Ladder::Full);
+        assert!(m.tick(1950) == Some(Action::Revoke));
+        assert!(m.tick(2949).is_none());
+        assert!(m.tick(2950) == Some(Action::Expire));
+    }
+
+    #[test]
+    fn two_who_never_give_up_see_new_generations() {
+        let mut m = Machine::new();
+        m.begin(0, TERMS, Ladder::Spent);
+        let mut begun = 0;
+        for i in 1..10 {
+            let now = i * 500;
+            while m.tick(now).is_some() {}
+            begun += u32::from(m.begin(now, TERMS, Ladder::Spent).1);
+            m.leave(now, false);
+        }
+        assert!(begun >= 4);
     }
 
     #[test]

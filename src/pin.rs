@@ -116,6 +116,7 @@ fn commit_range(
             inner.records.reserve()?;
             if let Some(new) = record.as_mut() {
                 new.charge = charge;
+                new.young = inner.machine.active();
                 // A region that goes on is still one record.
                 if !inner.records.extend(new) {
                     new.quota = Some(quotas.take(Kind::Record, token.state.key)?);

@@ -68,8 +68,10 @@ pub(crate) struct Record {
     pub(crate) foreign: bool,
     /// The ladder went by: whom it concerned was told, or could not be.
     pub(crate) spent: bool,
-    /// Its pinner had SIGBUS out of turn: SIGKILL would come too early.
-    pub(crate) late: bool,
+    /// When its pinner had SIGBUS, in milliseconds.
+    pub(crate) stopped_at: Option<u64>,
+    /// It is younger than the notice of the break under way.
+    pub(crate) young: bool,
     /// Its pinner was signalled in the present step.
     pub(crate) hit: bool,
     /// A breaker that has the right to signal the pinner; 0 for none.
@@ -109,7 +111,8 @@ impl Record {
                 pinner: Identity::current(),
                 foreign,
                 spent: false,
-                late: false,
+                stopped_at: None,
+                young: false,
                 hit: false,
                 exposed_to: 0,
                 quota: None,
@@ -145,6 +148,7 @@ impl Record {
             && self.foreign == next.foreign
             && self.file.writes() == next.file.writes()
             && !self.spent
+            && self.young == next.young
             && self.pinner.same(&next.pinner);
         if fits {
             self.range = self.range.hull(&next.range);

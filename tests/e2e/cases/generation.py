@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import time
 
 from lib import guest
 from lib.calls import F_LONGTERM, F_UNLCK, PUNCH_HOLE
@@ -103,6 +104,102 @@ def fresh_holder_gets_the_whole_ladder(t):
     t.errno(0, cut, "punch of what the fresh one holds")
     t.eq(os.WTERMSIG(fresh.wait()), signal.SIGBUS, "killed by")
     t.eq(old.sigbus(0), None, "second SIGBUS")
+
+
+@test(break_time=1)
+def ends_although_breakers_take_turns(t):
+    """Two that try again as soon as they are refused, half a period apart."""
+    path = t.file()
+    h = t.holder(path, lease=None)
+    h.block_sigbus()
+    pair = [t.proc(), t.proc()]
+    cuts = [pair[0].go.truncate(path, 0)]
+    t.true(h.sigbus(), "no SIGBUS")
+    cuts.append(pair[1].go.truncate(path, 0))
+    other = t.proc()
+    take = other.go.lease(other.open(path))
+    t.blocked(take, "F_SETLEASE during the break")
+    tries = 0
+    while not take.done(0.02):
+        for i, cut in enumerate(cuts):
+            if cut.done():
+                t.errno(errno.ETXTBSY, cut, "truncate")
+                cuts[i] = pair[i].go.truncate(path, 0)
+                tries += 1
+        t.true(tries < 10, "F_SETLEASE still waits")
+    t.errno(0, take, "F_SETLEASE")
+    h.unpin_all()
+    for cut in cuts:    # one may have been refused just before
+        t.true(cut.errno() in (0, errno.ETXTBSY), "last truncate")
+    t.errno(0, pair[0].go.truncate(path, 0), "truncate after the unpin")
+
+
+@test(break_time=1)
+def restarted_breaker_goes_on(t):
+    """A handler with SA_RESTART does not begin the time anew."""
+    path = t.file()
+    h = t.holder(path)
+    h.block_sigbus()
+    b = t.proc()
+    b.alarm_every(0.3)
+    for bound in (2, 1):    # once through the ladder, then for a spent holder
+        cut = b.go.truncate(path, 0)
+        t.errno(errno.ETXTBSY, cut, "truncate")
+        t.between(bound - 0.1, cut.took, bound + 0.8, "truncate")
+    t.true(h.sig(0) and h.sigbus(0), "no signals")
+    t.eq((h.sig(0), h.sigbus(0)), (None, None), "second signals")
+
+
+def past_sigbus(t, path):
+    """A break of the first half that has sent its SIGBUS, and its breaker."""
+    h, b = t.proc(), t.proc()
+    h.fd, h.addr = h.hold(path, HALF)
+    h.block_sigbus()
+    punch = b.go.fallocate(b.open(path), PUNCH_HOLE, 0, HALF)
+    t.true(h.sigbus(), "no SIGBUS")
+    return h, punch
+
+
+@test(break_time=2)
+def pinned_after_the_notice(t):
+    """Who pins other blocks during a break is stopped in the next one, not at once."""
+    path = t.file(SIZE)
+    _, first = past_sigbus(t, path)
+    young, late = t.proc(), t.proc()
+    young.fd, young.addr = young.hold(path, HALF, offset=HALF, lease=None)
+    fd = late.open(path)
+    punch = late.go.fallocate(fd, PUNCH_HOLE, HALF, HALF)
+    t.errno(errno.ETXTBSY, first, "the first punch")
+    t.errno(errno.ETXTBSY, punch, "the late punch")
+    t.between(1.9, punch.took, 2.9, "the late punch: a period of its own")
+    t.true(young.alive(), "stopped without a period")
+    punch = late.go.fallocate(fd, PUNCH_HOLE, HALF, HALF)
+    t.errno(0, punch, "the next punch")
+    t.between(1.9, punch.took, 2.9, "the next punch")
+    t.eq(os.WTERMSIG(young.wait()), signal.SIGBUS, "killed by")
+
+
+@test(break_time=2)
+def stopped_late_killed_later(t):
+    """SIGKILL comes a whole period after SIGBUS, for each region of a process."""
+    guest.set_sysctl("sigkill", 1)
+    path = t.file(SIZE)
+    two, late = t.proc(), t.proc()
+    fd = two.open(path)
+    two.lease(fd)
+    two.block_sigbus()
+    addr = two.mmap(fd, SIZE)
+    two.pin(addr + HALF, 4096)
+    two.pin(addr + HALF + 4 * 4096, 4096)
+    h, first = past_sigbus(t, path)
+    since = time.monotonic()
+    guest.wait_for(lambda: time.monotonic() > since + 1, "half of the next period")
+    punch = late.go.fallocate(late.open(path), PUNCH_HOLE, HALF, HALF)
+    t.true(two.sigbus(), "no SIGBUS for the second holder")
+    t.eq(os.WTERMSIG(h.wait()), signal.SIGKILL, "the first holder killed by")
+    t.errno(0, first, "the first punch")
+    t.errno(errno.ETXTBSY, punch, "the late punch")
+    t.true(two.alive(), "killed too early")
 
 
 @test

@@ -112,26 +112,80 @@ def killed_meets_a_fresh_holder(t):
     t.true(old.alive(), "the other one died")
 
 
+def late_in(t, path, phase, periods):
+    """A breaker that waits and will see the end of the ladder; the time is half a period before."""
+    first = reach(t, path, phase, 0, HALF)
+    began = guest.trace_events("break_state", input="begin")[-1][0]
+    guest.wait_for(lambda: time.monotonic() > began + (periods - 0.5) * PERIOD,
+                   "the middle of the last period")
+    return first
+
+
 @test(break_time=PERIOD)
 def expired(t):
     """Who comes late has a period of its own, beyond the end of the ladder."""
     path = t.file()
     h = untouchable(t, path)
-    first = reach(t, path, "revoked")
-    began = guest.trace_events("break_state", input="begin")[-1][0]
-    guest.wait_for(lambda: time.monotonic() > began + 1.5 * PERIOD,
-                   "the middle of the second period")
-    second = breaker(t, path)
-    taken(path, "revoked", "join", "revoked")
+    first = late_in(t, path, "revoked", 2)
+    late = [breaker(t, path), breaker(t, path)]
+    guest.wait_for(lambda: steps(path).count(("revoked", "join", "revoked")) == 2,
+                   "the late breakers")
     t.errno(errno.ETXTBSY, first, "first punch")
     taken(path, "expired", "leave", "expired")
-    third = breaker(t, path)
-    taken(path, "expired", "join", "expired")
     h.unpin_all()
-    t.errno(0, second, "second punch")
-    t.errno(0, third, "third punch")
+    for punch in late:
+        t.errno(0, punch, "late punch")
     taken(path, "expired", "done", "expired")
     taken(path, "expired", "done", "idle")
+
+
+def begins_anew(t, path, phase, periods):
+    """After the end of a ladder the next break begins, though not all have left the first."""
+    h = untouchable(t, path, HALF)
+    first = late_in(t, path, phase, periods)
+    late = breaker(t, path, 0, HALF)
+    taken(path, phase, "join", phase)
+    t.errno(errno.ETXTBSY, first, "first punch")
+    taken(path, "expired", "leave", "expired")
+    return h, late
+
+
+@test(break_time=PERIOD)
+def expired_meets_a_spent_holder(t):
+    path = t.file()
+    h, late = begins_anew(t, path, "revoked", 2)
+    again = breaker(t, path, 0, HALF)
+    taken(path, "expired", "begin_spent", "revoked")
+    t.errno(errno.ETXTBSY, late, "late punch")
+    h.unpin_all()
+    t.errno(0, again, "punch after the unpin")
+
+
+@test(break_time=PERIOD)
+def expired_meets_a_spent_holder_with_sigkill(t):
+    guest.set_sysctl("sigkill", 1)
+    path = t.file()
+    h, late = begins_anew(t, path, "killed", 3)
+    again = breaker(t, path, 0, HALF)
+    taken(path, "expired", "begin_spent", "killed")
+    h.unpin_all()
+    t.errno(0, late, "late punch")
+    t.errno(0, again, "punch after the unpin")
+
+
+@test(break_time=PERIOD)
+def expired_meets_a_fresh_holder(t):
+    path = t.file()
+    fresh = t.holder(path, HALF, offset=HALF)
+    h, late = begins_anew(t, path, "revoked", 2)
+    t.true(fresh.sig(), "no notice of the first break")
+    other = breaker(t, path, HALF, HALF)
+    taken(path, "expired", "begin", "notified")
+    t.true(fresh.sig(), "no notice of the next break")
+    h.unpin_all()
+    t.errno(0, late, "late punch")
+    fresh.unpin_all()
+    t.errno(0, other, "punch of what the fresh one held")
 
 
 @test

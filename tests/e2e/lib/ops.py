@@ -240,6 +240,12 @@ class Ops(Birth):
         self.catch_sigusr1()
         signal.siginterrupt(signal.SIGUSR1, False)
 
+    def alarm_every(self, seconds):
+        """System calls are restarted after each alarm."""
+        signal.signal(signal.SIGALRM, lambda *_: None)
+        signal.siginterrupt(signal.SIGALRM, False)
+        signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+
     def start_thread(self):
         """A second thread that does nothing, for ever."""
         threading.Thread(target=signal.pause, daemon=True).start()
