@@ -12,7 +12,7 @@ from lib.case import test
 
 SIZE = 4 * guest.MIB
 ALICE, BOB = 1001, 1002
-CAP_LEASE = 28
+CAP_LEASE, F_OWNER_PID = 28, 1
 BOTH = F_LONGTERM | F_UNBREAKABLE
 
 
@@ -197,6 +197,22 @@ def signal_from_who_may_kill(t):
     b = as_user(t, BOB, path)
     t.errno(0, b.go.truncate(path, 0), "truncate by the same user")
     t.eq(os.WTERMSIG(h.wait()), signal.SIGBUS, "holder killed by")
+
+
+@test
+def notice_to_another_users_process(t):
+    """F_SETOWN names it; no signal gets there that kill(2) would not send."""
+    guest.set_step(1)
+    path = file_of(t, BOB)
+    alice, h = t.proc(), as_user(t, BOB, path)
+    alice.drop_to(ALICE)
+    h.lease(h.fd)
+    h.setown_ex(h.fd, F_OWNER_PID, alice.pid)
+    h.pin(h.mmap(h.fd, SIZE), SIZE, "gup")
+    t.errno(0, t.proc().go.truncate(path, 0), "truncate")
+    t.eq(os.WTERMSIG(h.wait()), signal.SIGBUS, "holder killed by")
+    t.eq(alice.sig(0), None, "notice")
+    t.eq(len(guest.trace_events("sigio")), 1, "attempts")
 
 
 # ---- no notice twice
