@@ -19,8 +19,8 @@ use kernel::{
 
 /// What a module that manages long-term leases provides.
 ///
-/// Contexts are those of `struct longterm_ops`: all but [`Self::unpin`] may sleep, and none is
-/// called with a lock of a filesystem held.
+/// Contexts are those of `struct longterm_ops`: all but [`Self::unpin`] may sleep, and only a break
+/// that is [`BreakRequest::net`] comes with locks of a filesystem held.
 pub(crate) trait Operations: Send + Sync {
     /// What is in flight between `pin_begin` and `pin_commit` or `pin_abort`.
     type Token: Send;
@@ -133,7 +133,7 @@ pub(crate) struct BreakRequest<'a> {
     mapping: Mapping<'a>,
     start: i64,
     end: i64,
-    nonblock: bool,
+    flags: u32,
 }
 
 impl<'a> BreakRequest<'a> {
@@ -151,7 +151,7 @@ impl<'a> BreakRequest<'a> {
             mapping,
             start: brk.start,
             end: brk.end,
-            nonblock: brk.flags & bindings::LONGTERM_BREAK_NONBLOCK != 0,
+            flags: brk.flags,
         }
     }
 
@@ -167,6 +167,17 @@ impl<'a> BreakRequest<'a> {
 
     /// The caller does not wait.
     pub(crate) fn nonblocking(&self) -> bool {
-        self.nonblock
+        self.flags & bindings::LONGTERM_BREAK_NONBLOCK != 0
+    }
+
+    /// The filesystem has come upon pins, with its locks held. If the current task has a break of
+    /// this inode open, that one has let it pass in vain.
+    pub(crate) fn net(&self) -> bool {
+        self.flags & bindings::LONGTERM_BREAK_NET != 0
+    }
+
+    /// Nobody is to be told: [`ETXTBSY`] where pages in the range are pinned.
+    pub(crate) fn quiet(&self) -> bool {
+        self.flags & bindings::LONGTERM_BREAK_QUIET != 0
     }
 }

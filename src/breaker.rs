@@ -94,7 +94,10 @@ pub(crate) fn begin(
         .with(&breaker.state, |_, inner| {
             now = report::now_ms();
             let may_wait = !request.nonblocking();
-            let mut outcome = inner.admit(&breaker, pins, folios, may_wait, now);
+            let mut outcome = match request.quiet() {
+                true => inner.admit_quietly(&breaker, pins, folios),
+                false => inner.admit(&breaker, pins, folios, may_wait, now),
+            };
             if !may_wait && matches!(outcome, Outcome::Wait(_)) {
                 outcome = inner.cannot_wait(&breaker, now);
             }
@@ -282,6 +285,15 @@ impl Inner {
         }
         self.advance(now);
         self.verdict(breaker, false, now)
+    }
+
+    /// The same for one who may not disturb a holder: there is no break if pages are pinned.
+    fn admit_quietly(&mut self, breaker: &Breaker, pins: u64, folios: PageRange) -> Outcome {
+        match self.note(breaker.id, pins, folios) {
+            Some(true) => Outcome::Go,
+            Some(false) => Outcome::Refused(ETXTBSY),
+            None => Outcome::Refused(EIO),
+        }
     }
 
     /// A breaker that can't wait: the break has begun, and goes on while it comes back often enough;
