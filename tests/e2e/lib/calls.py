@@ -55,6 +55,12 @@ def pidfd_getfd(pidfd, fd):
     return check(LIBC.syscall(SYS_PIDFD_GETFD, pidfd, fd, 0))
 
 
+def vmsplice(fd, addr, length):
+    iov = struct.pack("QQ", addr, length)
+    return check(LIBC.vmsplice(fd, ctypes.c_char_p(iov), ctypes.c_size_t(1),
+                               0))
+
+
 def fcntl_ptr(fd, cmd, data):
     return check(LIBC.fcntl(fd, cmd, ctypes.c_char_p(data)))
 

@@ -158,6 +158,17 @@ class Ops(Birth):
     def read_into(self, fd, addr, length):
         return calls.pread(fd, addr, length, 0)
 
+    def to_pipe(self, addr, length):
+        """The pages themselves, which a pipe refers to until it is empty."""
+        self.pipe = os.pipe()
+        done = calls.vmsplice(self.pipe[1], addr, length)
+        if done != length:
+            raise RuntimeError(f"{done} of {length} bytes in the pipe")
+
+    def empty_pipe(self):
+        for fd in self.pipe:
+            os.close(fd)
+
     def pin(self, addr, length, kind="mr"):
         number = self.next_pin
         self.pins[number] = pins.KINDS[kind](addr, length)
