@@ -13,7 +13,7 @@ from lib.case import test
 
 SIZE = 4 * guest.MIB
 NOBODY = 65534
-UNSHARE = 0x40
+UNSHARE, WRITE_ZEROES = 0x40, 0x80
 
 
 class Quiet:
@@ -80,6 +80,16 @@ def unshare(t):
     fd = b.open(q.path)
     q.all(errno.EOPNOTSUPP if guest.FS == "ext4" else 0,
           unshare=lambda: b.fallocate(fd, UNSHARE, 0, SIZE))
+
+
+@test
+def write_zeroes(t):
+    """Only where the device can unmap and write zeroes at once: never pmem."""
+    q = Quiet(t)
+    b = t.proc()
+    fd = b.open(q.path)
+    q.all(errno.EOPNOTSUPP,
+          write_zeroes=lambda: b.fallocate(fd, WRITE_ZEROES, 0, SIZE))
 
 
 @test

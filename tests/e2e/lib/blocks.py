@@ -101,10 +101,10 @@ def copy_range(fro, to, offset, length):
         ctypes.c_size_t(length), 0))
 
 
-def exchange(fd, other, length):
-    """The first bytes of both files."""
+def exchange(fd, other, length, offset=0):
+    """The same range of both files."""
     ioctl(fd, XFS_EXCHANGE_RANGE,
-          struct.pack("iIQQQQ", other, 0, 0, 0, length, 0))
+          struct.pack("iIQQQQ", other, 0, offset, offset, length, 0))
 
 
 def scrub(fd, flags):
