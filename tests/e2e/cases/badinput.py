@@ -7,9 +7,9 @@ from lib import guest
 from lib.calls import (F_LONGTERM, F_RDLCK, F_UNBREAKABLE, F_UNLCK, F_WRLCK,
                        KEEP_SIZE, O_PATH, PROT_READ, PUNCH)
 from lib.case import test
+from lib.guest import NOBODY
 
 CAP_LEASE = 28
-NOBODY = 65534
 
 
 def refused(t, p, fd, want, what, kind=F_LONGTERM):

@@ -66,9 +66,7 @@ def retries_reach_the_end_of_the_ladder(t):
 def late_breaker_stops_its_own_holders(t):
     """They had notice at t0; their time is up although nobody was in their way then."""
     path = t.file(SIZE)
-    near, far = t.proc(), t.proc()
-    near.fd, near.addr = near.hold(path, HALF)
-    far.fd, far.addr = far.hold(path, HALF, offset=HALF)
+    near, far = t.holder(path, HALF), t.holder(path, HALF, offset=HALF)
     near.block_sigbus()
     b, late = t.proc(), t.proc()
     first = b.go.fallocate(b.open(path), PUNCH_HOLE, 0, HALF)
@@ -87,14 +85,13 @@ def late_breaker_stops_its_own_holders(t):
 def fresh_holder_gets_the_whole_ladder(t):
     """A break of spent holders does not cut the time of one who is not."""
     path = t.file(SIZE)
-    old, fresh = t.proc(), t.proc()
-    old.fd, old.addr = old.hold(path, HALF)
+    old = t.holder(path, HALF)
     old.block_sigbus()
     b = t.proc()
     fd = b.open(path)
     t.errno(errno.ETXTBSY, b.go.fallocate(fd, PUNCH_HOLE, 0, HALF), "first ladder")
     t.true(old.sigbus(0), "no SIGBUS in the first ladder")
-    fresh.fd, fresh.addr = fresh.hold(path, HALF, offset=HALF)
+    fresh = t.holder(path, HALF, offset=HALF)
     again = b.go.fallocate(fd, PUNCH_HOLE, 0, HALF)
     t.true(fresh.sig(), "no notice")
     late = t.proc()
@@ -152,8 +149,7 @@ def restarted_breaker_goes_on(t):
 
 def past_sigbus(t, path):
     """A break of the first half that has sent its SIGBUS, and its breaker."""
-    h, b = t.proc(), t.proc()
-    h.fd, h.addr = h.hold(path, HALF)
+    h, b = t.holder(path, HALF), t.proc()
     h.block_sigbus()
     punch = b.go.fallocate(b.open(path), PUNCH_HOLE, 0, HALF)
     t.true(h.sigbus(), "no SIGBUS")
@@ -165,8 +161,8 @@ def pinned_after_the_notice(t):
     """Who pins other blocks during a break is stopped in the next one, not at once."""
     path = t.file(SIZE)
     _, first = past_sigbus(t, path)
-    young, late = t.proc(), t.proc()
-    young.fd, young.addr = young.hold(path, HALF, offset=HALF, lease=None)
+    young = t.holder(path, HALF, offset=HALF, lease=None)
+    late = t.proc()
     fd = late.open(path)
     punch = late.go.fallocate(fd, PUNCH_HOLE, HALF, HALF)
     t.errno(errno.ETXTBSY, first, "the first punch")
@@ -206,8 +202,7 @@ def stopped_late_killed_later(t):
 def others_do_not_end_it(t):
     """A punch next door does not make the next try a new break."""
     path = t.file(SIZE)
-    h = t.proc()
-    h.fd, h.addr = h.hold(path, HALF)
+    h = t.holder(path, HALF)
     b, fd = nonblocking(t, path)
     t.errno(errno.EAGAIN, b.go.ftruncate(fd, 0), "the break begins")
     t.true(h.sig(), "no notice")
@@ -223,8 +218,7 @@ def others_do_not_end_it(t):
 def taking_all_ends_it(t):
     """What the absent one wanted has happened, whoever did it."""
     path = t.file(SIZE)
-    h = t.proc()
-    h.fd, h.addr = h.hold(path, HALF)
+    h = t.holder(path, HALF)
     b, fd = nonblocking(t, path)
     t.errno(errno.EAGAIN, b.go.fallocate(fd, PUNCH_HOLE, 0, HALF), "the break begins")
     h.unpin_all()

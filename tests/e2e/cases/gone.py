@@ -10,9 +10,8 @@ from lib import calls, guest
 from lib.breaks import OPERATIONS, SIZE
 from lib.calls import F_LONGTERM, PROT_READ, PUNCH_HOLE
 from lib.case import test
+from lib.guest import NOBODY
 from lib.proc import Died
-
-NOBODY = 65534
 
 
 def waiting(t, path, operation="truncate", uid=None):
@@ -143,12 +142,7 @@ def killed_after_sigbus(t):
 
 def two_holders(t, path):
     """Of the first and of the second half of 8 MiB."""
-    holders = []
-    for offset in 0, SIZE:
-        h = t.proc()
-        h.fd, h.addr = h.hold(path, SIZE, offset)
-        holders.append(h)
-    return holders
+    return [t.holder(path, SIZE, offset=offset) for offset in (0, SIZE)]
 
 
 @test

@@ -6,14 +6,13 @@ import os
 import signal
 
 from lib import guest
-from lib.calls import (F_LONGTERM, F_UNBREAKABLE, F_UNLCK, MAP_PRIVATE,
-                       PROT_READ, PUNCH_HOLE)
+from lib.calls import (BOTH, F_LONGTERM, F_UNLCK, MAP_PRIVATE, PROT_READ,
+                       PUNCH_HOLE)
 from lib.case import test
 
 SIZE = 4 * guest.MIB
 ALICE, BOB = 1001, 1002
 CAP_LEASE, F_OWNER_PID = 28, 1
-BOTH = F_LONGTERM | F_UNBREAKABLE
 
 
 def file_of(t, uid, mode=0o600, size=SIZE):

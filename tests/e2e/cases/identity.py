@@ -6,12 +6,11 @@ import signal
 import socket
 
 from lib import guest
-from lib.calls import F_LONGTERM, F_UNBREAKABLE, F_UNLCK, PUNCH_HOLE
+from lib.calls import BOTH, F_LONGTERM, F_UNLCK, PUNCH_HOLE
 from lib.case import test
+from lib.guest import NOBODY
 
 SIZE = 4 * guest.MIB
-BOTH = F_LONGTERM | F_UNBREAKABLE
-NOBODY = 65534
 
 
 def nobody_is_stopped(t, path, *alive):

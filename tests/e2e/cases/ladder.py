@@ -5,14 +5,13 @@ import os
 import signal
 
 from lib import guest
-from lib.calls import F_LONGTERM, F_UNBREAKABLE, F_UNLCK, PUNCH_HOLE
+from lib.calls import BOTH, F_LONGTERM, F_UNLCK, PUNCH_HOLE
 from lib.case import test
+from lib.guest import NOBODY
 from lib.proc import Died
 
 SIZE = 4 * guest.MIB
 BUS_ADRERR = 2
-NOBODY = 65534
-BOTH = F_LONGTERM | F_UNBREAKABLE
 
 
 @test(break_time=1)

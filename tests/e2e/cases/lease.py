@@ -5,11 +5,9 @@ import os
 import signal
 
 from lib import guest
-from lib.calls import (F_GETLEASE, F_LONGTERM, F_RDLCK, F_SETLEASE,
-                       F_UNBREAKABLE, F_UNLCK)
+from lib.calls import (BOTH, F_GETLEASE, F_LONGTERM, F_RDLCK, F_SETLEASE,
+                       F_UNLCK)
 from lib.case import test
-
-BOTH = F_LONGTERM | F_UNBREAKABLE
 
 
 @test

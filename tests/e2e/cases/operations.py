@@ -10,9 +10,9 @@ from functools import partial
 from lib import blocks, calls, guest
 from lib.calls import F_LONGTERM, KEEP_SIZE
 from lib.case import test
+from lib.guest import NOBODY
 
 SIZE = 4 * guest.MIB
-NOBODY = 65534
 UNSHARE, WRITE_ZEROES = 0x40, 0x80
 
 

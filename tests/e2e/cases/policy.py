@@ -5,13 +5,11 @@ import os
 import signal
 
 from lib import guest
-from lib.calls import (F_LONGTERM, F_UNBREAKABLE, F_UNLCK, PROT_READ,
-                       PUNCH_HOLE)
+from lib.calls import BOTH, F_LONGTERM, F_UNLCK, PROT_READ, PUNCH_HOLE
 from lib.case import test
 from .module import insmod
 
 SIZE = 4 * guest.MIB
-BOTH = F_LONGTERM | F_UNBREAKABLE
 CAP_LEASE = 28
 F_GETOWN = 9
 USER = 1001

@@ -7,10 +7,10 @@ import time
 from lib import guest, machine
 from lib.calls import PUNCH_HOLE
 from lib.case import test
+from lib.guest import NOBODY
 
 SIZE = 4 * guest.MIB
 HALF = SIZE // 2
-NOBODY = 65534
 PERIOD = 2
 
 

@@ -12,9 +12,9 @@ from lib import blocks, calls, guest
 from lib.breaks import comes_back, waits
 from lib.calls import F_LONGTERM
 from lib.case import test
+from lib.guest import NOBODY
 
 SIZE = 4 * guest.MIB
-NOBODY = 65534
 
 
 class Pair:

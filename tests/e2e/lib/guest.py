@@ -21,6 +21,7 @@ SLOW = float(os.environ.get("LONGTERM_SLOW",
 TRACING = "/sys/kernel/tracing"
 INSTANCE = TRACING + "/instances/e2e"
 MIB = 1 << 20
+NOBODY = 65534  # a user without rights
 
 
 def read(path):
