@@ -14,6 +14,7 @@ use super::{
     machine::{Action, Input, Phase},
     range::PageRange,
     record::{Charge, Record},
+    records::Party,
     stats,
 };
 use kernel::prelude::*;
@@ -175,17 +176,22 @@ impl Inner {
     /// Revokes the leases that have pins in the way.
     fn revoke(&mut self, by: Option<u64>) {
         self.settle();
-        for i in 0..self.leases.len() {
-            let lease = self.leases[i].id;
-            let in_the_way = self.records.iter().any(|r| {
-                matches!(r.charge, Charge::Lease { id, .. } if id == lease)
-                    && !r.young
-                    && self.in_the_way(r, by)
-            });
-            if in_the_way && self.leases[i].state != State::Revoked {
-                self.leases[i].state = State::Revoked;
+        for i in 0..self.records.len() {
+            let record = &self.records[i];
+            let Charge::Lease { id, .. } = record.charge else {
+                continue;
+            };
+            // The oldest come first, and names rise.
+            let Ok(lease) = self.leases.binary_search_by_key(&id, |l| l.id) else {
+                continue;
+            };
+            if self.leases[lease].state != State::Revoked
+                && !record.young
+                && self.in_the_way(record, by)
+            {
+                self.leases[lease].state = State::Revoked;
                 stats::REVOKED.up();
-                let holder = &self.leases[i].holder;
+                let holder = &self.leases[lease].holder;
                 trace::lease_revoke(|| self.fields(&WHOLE_FILE, holder, Ok(())));
             }
         }
@@ -194,25 +200,26 @@ impl Inner {
     /// Signals each process that has pins in the way, once, where all conditions hold. Returns
     /// whether there was one.
     fn stop(&mut self, how: Stop, by: Option<u64>, now: u64) -> bool {
+        self.find_certain();
         let mut stopped = false;
         for i in 0..self.records.len() {
-            self.records[i].hit = false;
-        }
-        for i in 0..self.records.len() {
+            let group = self.records[i].pinner.group().id();
+            let todo = |p: &&mut Party| p.certain && p.hit.is_none();
+            if self.records.party(group).filter(todo).is_none() {
+                continue;
+            }
             let record = &self.records[i];
-            let group = record.pinner.group();
-            let hit_before = self
-                .records
-                .iter()
-                .any(|r| r.hit && r.pinner.group() == group);
             let fresh = match how {
                 // What was pinned after the notice was given has the next one before it.
                 Stop::Sigbus => !record.spent && !record.young,
                 Stop::Sigkill => record.stopped_at.is_some() && self.had_time(record, now),
             };
-            if fresh && !hit_before && self.may_stop(record, by) && self.signal(record, how, by) {
-                self.records[i].hit = true;
-                stopped = true;
+            if fresh && self.may_stop(record, by) {
+                let hit = self.signal(record, how, by);
+                stopped |= hit;
+                if let Some(party) = self.records.party(group) {
+                    party.hit = Some(hit);
+                }
             }
         }
         if how == Stop::Sigbus {
@@ -225,12 +232,9 @@ impl Inner {
     /// breaker had no right to stop, or who was in doubt just now, the next one may stop.
     fn spend(&mut self, by: Option<u64>, now: u64) {
         for i in 0..self.records.len() {
+            let group = self.records[i].pinner.group().id();
+            let hit = self.records.party(group).and_then(|p| p.hit) == Some(true);
             let record = &self.records[i];
-            let group = record.pinner.group();
-            let hit = self
-                .records
-                .iter()
-                .any(|r| r.hit && r.pinner.group() == group);
             let over = hit || record.foreign || !record.pinner.accountable();
             let spent = over && !record.young && self.in_the_way(record, by);
             let record = &mut self.records[i];
@@ -241,22 +245,12 @@ impl Inner {
         }
     }
 
-    /// May the pinner of this record be stopped?
+    /// May the pinner of this record be stopped, if it holds for certain?
     fn may_stop(&self, record: &Record, by: Option<u64>) -> bool {
         !record.foreign
             && !record.charge.unbreakable()
             && record.pinner.accountable()
             && self.breaker_over(record, by).is_some()
-            && self.certain(record)
-    }
-
-    /// Does the pinner still hold pages in the way, beyond doubt?
-    fn certain(&self, record: &Record) -> bool {
-        self.closed
-            .iter()
-            .filter(|c| c.waits_for(&record.range))
-            .filter_map(|c| c.folios.intersection(&record.range))
-            .any(|range| self.surely_holds(record.pinner.group(), &range))
     }
 
     /// Sends the signal; true if it was sent.

@@ -11,32 +11,6 @@
 use super::range::PageRange;
 use core::ops::Range;
 
-/// One group's pages, and everybody's, on a range of whole folios.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Share {
-    own: u64,
-    all: u64,
-}
-
-impl Share {
-    /// A record covers `pages` pages of the range, and is the group's own or another's.
-    pub(crate) fn add(&mut self, own: bool, pages: u64) {
-        self.all = self.all.saturating_add(pages);
-        if own {
-            self.own = self.own.saturating_add(pages);
-        }
-    }
-
-    /// Does the group still hold something, given that the folios of the range have `pinned`
-    /// long-term pins, or fewer where that is not `exact`?
-    ///
-    /// It does if the pins are more than all the others can have. More pins than are on record
-    /// belong to somebody unknown: then nothing is certain.
-    pub(crate) fn certain(&self, pinned: u64, exact: bool) -> bool {
-        exact && pinned <= self.all && pinned > self.all - self.own
-    }
-}
-
 /// A record, as far as it matters here.
 pub(crate) trait Entry {
     /// What is the same for two records of which either may be closed for the other.
@@ -99,6 +73,8 @@ pub(crate) struct Cell<K> {
     suspected: u64,
     /// Pages of those whose pins must be among them.
     forced: u64,
+    /// Pages of the one who is looked at.
+    own: u64,
 }
 
 impl<K: Copy + PartialEq> Cell<K> {
@@ -115,7 +91,17 @@ impl<K: Copy + PartialEq> Cell<K> {
             mixed: false,
             suspected: 0,
             forced: 0,
+            own: 0,
         }
+    }
+
+    /// Does the one who is looked at hold something here, beyond doubt?
+    ///
+    /// It does if the pins are more than all the others can have. More pins than are on record
+    /// belong to somebody unknown: then nothing is certain.
+    fn certain(&self) -> bool {
+        let others = self.recorded.saturating_sub(self.own);
+        self.exact && self.pins <= self.recorded && self.pins > others
     }
 
     fn pages(&self, range: &PageRange) -> u64 {
@@ -154,6 +140,36 @@ impl<'a, K: Copy + PartialEq> Ledger<'a, K> {
             }
         }
         ledger
+    }
+
+    /// Only compares them.
+    pub(crate) fn compare<E: Entry<Kind = K>>(cells: &'a mut [Cell<K>], entries: &[E]) -> Self {
+        let mut ledger = Self(cells);
+        ledger.record(entries);
+        ledger
+    }
+
+    /// Does the one whose records are `own` hold pages in `range`, beyond doubt?
+    pub(crate) fn certain<'e, E: Entry<Kind = K> + 'e>(
+        &mut self,
+        own: impl Iterator<Item = &'e E> + Clone,
+        range: &PageRange,
+    ) -> bool {
+        for entry in own.clone() {
+            for (cell, pages) in self.of_mut(entry) {
+                cell.own = cell.own.saturating_add(pages);
+            }
+        }
+        let certain = own.clone().any(|entry| {
+            self.of(entry)
+                .any(|(c, _)| c.certain() && c.range.overlaps(range))
+        });
+        for entry in own {
+            for (cell, _) in self.of_mut(entry) {
+                cell.own = 0;
+            }
+        }
+        certain
     }
 
     /// Is every pin that is on record on `entry`'s folios there?

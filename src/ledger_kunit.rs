@@ -6,15 +6,57 @@ use kernel::prelude::*;
 
 #[kunit_tests(longterm_ledger)]
 mod tests {
-    use super::super::ledger::Share;
+    use super::super::{
+        ledger::{Cell, Entry, Ledger},
+        range::PageRange,
+    };
 
-    /// The share of group 1.
-    fn share(records: &[(u32, u64)]) -> Share {
-        let mut sum = Share::default();
-        for (group, pages) in records {
-            sum.add(*group == 1, *pages);
+    /// Group and pages.
+    impl Entry for (u32, u64) {
+        type Kind = u32;
+
+        fn range(&self) -> PageRange {
+            PageRange::of_pages(0, self.1).unwrap_or(PageRange::whole())
         }
-        sum
+
+        fn kind(&self) -> u32 {
+            self.0
+        }
+
+        fn suspect(&self) -> bool {
+            false
+        }
+
+        fn settled(&self) -> bool {
+            true
+        }
+
+        fn closed(&self) -> bool {
+            false
+        }
+
+        fn close(&mut self) {}
+    }
+
+    /// Records that begin at one page of one large folio.
+    struct Share<'a>(&'a [(u32, u64)]);
+
+    fn share(records: &[(u32, u64)]) -> Share<'_> {
+        Share(records)
+    }
+
+    impl Share<'_> {
+        /// Does group 1 hold something?
+        fn certain(&self, pinned: u64, exact: bool) -> bool {
+            let all = PageRange::whole();
+            let mut cells = [Cell::new(all, pinned, exact)];
+            let mut ledger = Ledger::compare(&mut cells, self.0);
+            let own = self.0.iter().filter(|r| r.0 == 1);
+            let certain = ledger.certain(own.clone(), &all);
+            // Asking leaves nothing behind.
+            assert!(ledger.certain(own, &all) == certain);
+            certain
+        }
     }
 
     #[test]

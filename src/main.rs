@@ -8,6 +8,7 @@
 mod kapi;
 
 mod breaker;
+mod certain;
 mod clock;
 mod fcntl;
 mod generation;

@@ -72,8 +72,6 @@ pub(crate) struct Record {
     pub(crate) stopped_at: Option<u64>,
     /// It is younger than the notice of the break under way.
     pub(crate) young: bool,
-    /// Its pinner was signalled in the present step.
-    pub(crate) hit: bool,
     /// A breaker that has the right to signal the pinner; 0 for none.
     pub(crate) exposed_to: u64,
     /// It is counted for who pinned. Goes before the file, by whose address it is counted.
@@ -113,7 +111,6 @@ impl Record {
                 spent: false,
                 stopped_at: None,
                 young: false,
-                hit: false,
                 exposed_to: 0,
                 quota: None,
                 suspect: false,

@@ -29,6 +29,10 @@ pub(crate) struct Party {
     pub(crate) gave: bool,
     /// Of its records some may be closed but for a doubt.
     pub(crate) doubt: bool,
+    /// In the present step: holds what a breaker waits for, beyond doubt.
+    pub(crate) certain: bool,
+    /// In the present step: what has become of the signal, once one was tried.
+    pub(crate) hit: Option<bool>,
 }
 
 /// The records of one inode. Protected by its mutex.
@@ -118,7 +122,8 @@ impl Records {
         self.sorted.partition_point(|r| r.range.first() <= first)
     }
 
-    fn place(&self, group: GroupId) -> usize {
+    /// Where in [`Self::parties`] it is, or would be.
+    pub(crate) fn place(&self, group: GroupId) -> usize {
         self.parties.partition_point(|p| p.group < group)
     }
 
@@ -142,6 +147,8 @@ impl Records {
             noted: UNPINNED.enter_group(self.key, group),
             gave: false,
             doubt: false,
+            certain: false,
+            hit: None,
         };
         let i = self.place(group);
         if self.parties.insert_within_capacity(i, party).is_err() {

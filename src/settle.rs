@@ -13,7 +13,7 @@ use super::{
         process::{GroupId, IdentityId, ThreadGroup},
         trace, //
     },
-    ledger::{Cell, Entry, Ledger, Share},
+    ledger::{Cell, Entry, Ledger},
     range::PageRange,
     record::{pinned, Charge, Record},
 };
@@ -27,6 +27,8 @@ pub(crate) struct Kind {
     pinner: IdentityId,
     charge: Charge,
     spent: bool,
+    stopped_at: Option<u64>,
+    young: bool,
     foreign: bool,
 }
 
@@ -42,6 +44,8 @@ impl Entry for KBox<Record> {
             pinner: self.pinner.id(),
             charge: self.charge,
             spent: self.spent,
+            stopped_at: self.stopped_at,
+            young: self.young,
             foreign: self.foreign,
         }
     }
@@ -113,7 +117,7 @@ impl Inner {
 
     /// The records from `from` on that may share folios with one another, and where they are. No
     /// folio crosses the border of the largest entry that there can be.
-    fn run(&self, from: usize) -> (usize, PageRange) {
+    pub(crate) fn run(&self, from: usize) -> (usize, PageRange) {
         let mut hull = self.records[from].range.outward(ENTRY_PAGES);
         let more = self.records[from + 1..].iter().take_while(|r| {
             let joins = r.range.first() <= hull.last();
@@ -156,7 +160,7 @@ impl Inner {
     }
 
     /// The folios of a run, cut where records begin and end.
-    fn cells(&self, run: Range<usize>, hull: &PageRange) -> Result<KVVec<Cell<Kind>>> {
+    pub(crate) fn cells(&self, run: Range<usize>, hull: &PageRange) -> Result<KVVec<Cell<Kind>>> {
         let mut cuts = KVVec::new();
         // The folios that were looked at last: many records may lie in one.
         let (mut at_first, mut at_last) = (None::<PageRange>, None::<PageRange>);
@@ -210,25 +214,5 @@ impl Inner {
             party.doubt = false;
         }
         self.records.unknown &= !complete;
-    }
-
-    /// Does `group` hold pins on folios with pages in `range`, beyond doubt? Pins in flight are
-    /// counted, and are nobody's yet.
-    pub(crate) fn surely_holds(&self, group: &ThreadGroup, range: &PageRange) -> bool {
-        let own = |r: &&Record| r.pinner.group() == group;
-        let Some(record) = self.holders(range).find(own) else {
-            return false;
-        };
-        let found = pinned(&record.file.mapping(), range);
-        if found.pins == 0 || self.in_flight(&found.folios) {
-            return false;
-        }
-        let mut share = Share::default();
-        for r in self.holders(&found.folios) {
-            if let Some(common) = r.range.intersection(&found.folios) {
-                share.add(own(&r), common.pages());
-            }
-        }
-        share.certain(found.pins, found.exact)
     }
 }
