@@ -300,3 +300,21 @@ def core_dump(t):
         t.eq(f.read(4), b"\x7fELF", "the core")
     t.eq((guest.trace_events("sigio"), h.sig(0)), ([], None), "notice")
     t.eq((h.size(h.fd), h.getlease(h.fd)), (SIZE, F_LONGTERM), "pinned file")
+
+
+@test
+def swap_file(t):
+    """swapon needs the blocks where they are, as a device does."""
+    q = Quiet(t)
+    guest.must("mkswap", q.path)
+    q.all(0, swapon=lambda: guest.must("swapon", q.path),
+          swapoff=lambda: guest.must("swapoff", q.path))
+
+
+@test(fs="xfs")
+def scrub(t):
+    """A look at the file's map of blocks."""
+    q = Quiet(t)
+    fd = os.open(q.path, os.O_RDONLY)
+    q.all(0, scrub=lambda: blocks.scrub(fd, 0))
+    os.close(fd)

@@ -84,3 +84,16 @@ def loop_discard(t):
         t.eq(blocks.extents(path), [], "blocks")
     finally:
         guest.must("losetup", "-d", loop)
+
+
+@test(fs="xfs")
+def scrub_repair(t):
+    """A rebuild of the file's map of blocks moves none, but drops its entries."""
+    path = t.file()
+    h = t.holder(path)
+    before = blocks.extents(path)
+    fd = os.open(path, os.O_RDONLY)
+    comes_back(t, h, path, lambda: blocks.scrub(fd, blocks.SCRUB_REBUILD),
+               "repair")
+    t.eq(blocks.extents(path), before, "blocks")
+    os.close(fd)
