@@ -107,7 +107,7 @@ def locks_in_a_pid_namespace(t):
         os.rmdir(place)     # with what is mounted on it over there
 
 
-@test(break_time=0)
+@test(break_time=1)     # in which it must have died
 def breaker_in_a_pid_namespace(t):
     """It may stop a holder for whom it has no number: it owns the file."""
     path = t.file()
