@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """
 The net in fs/dax.c: waits for references that end by themselves, and what
-becomes of who meets a long-term pin there. Without its mends the first two hang,
-and the clone of the third spins.
+becomes of who meets a long-term pin there. Without its mends the first two
+hang, and the clone of the third spins.
 """
 import errno
 import mmap
