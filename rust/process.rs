@@ -217,6 +217,17 @@ impl Identity {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct IdentityId(GroupId, u64, usize);
 
+/// A task, to compare with the current one while it is known to live.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TaskKey(usize);
+
+impl TaskKey {
+    /// The current task.
+    pub(crate) fn current() -> Self {
+        Self(kernel::task::Task::current_raw() as usize)
+    }
+}
+
 /// Is the current task the only thread of its process?
 pub(crate) fn current_alone() -> bool {
     // SAFETY: Reads the current task's own thread list state.

@@ -12,12 +12,11 @@ use super::{
     kapi::{
         hooks::BreakRequest,
         mapping::ENTRY_PAGES,
-        process::{current_alone, Comm, ThreadGroup},
+        process::{current_alone, Comm, TaskKey, ThreadGroup},
         report,
         trace, //
     },
-    machine::{Action, Input, Ladder, Phase, Ticket, Verdict},
-    policy,
+    machine::{Ticket, Verdict},
     range::PageRange,
     record::{pinned, Charge, Pinned},
     table::Table,
@@ -41,6 +40,8 @@ pub(crate) struct Closed {
     pub(crate) granted: bool,
     /// Its part in the generation, if it is part of it.
     pub(crate) ticket: Option<Ticket>,
+    /// The task that is in the operation; it lives while `present`.
+    task: TaskKey,
     /// Whose operation it is.
     pub(crate) group: ThreadGroup,
     /// What that process is called.
@@ -82,6 +83,9 @@ pub(crate) fn begin(
     let Some(want) = PageRange::of_bytes(start, end) else {
         return Ok(());
     };
+    if request.net() && inside_a_break(table, request) {
+        return Err(ETXTBSY);
+    }
     let mut breaker = match cookie.take() {
         Some(breaker) => close_again(table, breaker, want),
         None => close(table, request, want)?,
@@ -130,6 +134,17 @@ pub(crate) fn begin(
     }
 }
 
+/// Does the current task have a break of this inode open? Then pins that the filesystem comes upon
+/// are not for another break to tell about: this one has told, and let it pass.
+fn inside_a_break(table: &Table, request: &BreakRequest<'_>) -> bool {
+    let me = TaskKey::current();
+    table
+        .with_known(request.mapping().key(), |_, inner| {
+            inner.closed.iter().any(|c| c.present && c.task == me)
+        })
+        .unwrap_or(false)
+}
+
 fn close(table: &Table, request: &BreakRequest<'_>, want: PageRange) -> Result<KBox<Breaker>> {
     let mapping = request.mapping();
     let breaker = table.with_new(mapping.key(), mapping.id(), |state, inner| {
@@ -152,6 +167,7 @@ fn close(table: &Table, request: &BreakRequest<'_>, want: PageRange) -> Result<K
                 takes_back: mapping.may_take_back(),
                 granted: false,
                 ticket: None,
+                task: TaskKey::current(),
                 group: ThreadGroup::current(),
                 comm: Comm::current(),
             },
@@ -236,7 +252,7 @@ impl Breaker {
 }
 
 impl Inner {
-    fn closed_mut(&mut self, id: u64) -> Option<&mut Closed> {
+    pub(crate) fn closed_mut(&mut self, id: u64) -> Option<&mut Closed> {
         self.closed.iter_mut().find(|c| c.id == id)
     }
 
@@ -274,7 +290,7 @@ impl Inner {
         if let Err(e) = self.refusal(&folios) {
             return Outcome::Refused(e);
         }
-        let late = self.join(breaker, now);
+        let late = self.join(breaker.id, now);
         self.expose(breaker.id, &folios);
         if late {
             let stopped = self.catch_up(breaker.id, now);
@@ -287,11 +303,12 @@ impl Inner {
         self.verdict(breaker, false, now)
     }
 
-    /// The same for one who may not disturb a holder: there is no break if pages are pinned.
+    /// The same for one who may not disturb a holder: there is no break if pages are pinned, or may
+    /// be soon.
     fn admit_quietly(&mut self, breaker: &Breaker, pins: u64, folios: PageRange) -> Outcome {
         match self.note(breaker.id, pins, folios) {
-            Some(true) => Outcome::Go,
-            Some(false) => Outcome::Refused(ETXTBSY),
+            Some(true) if self.leases.is_empty() => Outcome::Go,
+            Some(_) => Outcome::Refused(ETXTBSY),
             None => Outcome::Refused(EIO),
         }
     }
@@ -311,7 +328,7 @@ impl Inner {
     }
 
     /// Have all who hold pages in `folios` been through the ladder?
-    fn spent(&self, folios: &PageRange) -> bool {
+    pub(crate) fn spent(&self, folios: &PageRange) -> bool {
         let mut holders = self.holders(folios).peekable();
         holders.peek().is_some() && holders.all(|r| r.spent)
     }
@@ -326,7 +343,9 @@ impl Inner {
         }
         self.advance(now);
         let early = |c: &Closed| c.ticket.is_some_and(|t| t.early(now));
-        if !clear && self.machine.past_notice() && !self.closed_mut(breaker.id).is_some_and(|c| early(c))
+        if !clear
+            && self.machine.past_notice()
+            && !self.closed_mut(breaker.id).is_some_and(|c| early(c))
         {
             let me = ThreadGroup::current();
             self.settle_near(&folios);
@@ -366,147 +385,5 @@ impl Inner {
             return Err(ETXTBSY);
         }
         Ok(())
-    }
-
-    /// Makes a breaker with pins in its way part of the generation, which may begin with it. Returns
-    /// whether it came so late that those in its way should have been stopped by now.
-    fn join(&mut self, breaker: &Breaker, now: u64) -> bool {
-        let Some(mine) = self.closed_mut(breaker.id) else {
-            return false;
-        };
-        if mine.ticket.is_some() {
-            return false;
-        }
-        let folios = mine.folios;
-        let ladder = match self.spent(&folios) {
-            true => Ladder::Spent,
-            false => Ladder::Full,
-        };
-        let before = self.came_back(breaker.id);
-        let first = self.enter(breaker.id, now, ladder);
-        if first {
-            // Of an expired generation breakers may be left.
-            self.quieten();
-            self.begin_generation();
-            return false;
-        }
-        self.notify_new();
-        match (before, self.closed_mut(breaker.id)) {
-            // Restarted by a signal handler, say: the time runs on.
-            (Some(ticket), Some(mine)) => {
-                mine.ticket = Some(ticket);
-                false
-            }
-            _ => ladder == Ladder::Full && self.machine.past_notice(),
-        }
-    }
-
-    /// The ticket that the breaker had when it gave up a while ago.
-    fn came_back(&mut self, id: u64) -> Option<Ticket> {
-        let mine = self.closed.iter().find(|c| c.id == id)?;
-        let i = self
-            .closed
-            .iter()
-            .position(|c| !c.present && c.group == mine.group && c.closed == mine.closed)?;
-        self.closed.remove(i).ok()?.ticket
-    }
-
-    /// Those who were in a breaker's way when their time was up have a period from now.
-    fn extend(&mut self, id: u64, now: u64) {
-        if let Some(mine) = self.closed.iter_mut().find(|c| c.id == id) {
-            if let Some(ticket) = mine.ticket.as_mut() {
-                self.machine.extend(ticket, now);
-            }
-        }
-    }
-
-    /// Gives a breaker its part in the generation; true if that begins with it.
-    fn enter(&mut self, id: u64, now: u64, ladder: Ladder) -> bool {
-        let from = self.machine.phase();
-        let (ticket, first) = self.machine.begin(now, policy::terms(), ladder);
-        self.step(
-            from,
-            match (first, ladder) {
-                (true, Ladder::Full) => Input::Begin,
-                (true, Ladder::Spent) => Input::BeginSpent,
-                (false, _) => Input::Join,
-            },
-        );
-        if let Some(mine) = self.closed_mut(id) {
-            mine.ticket = Some(ticket);
-        }
-        first
-    }
-
-    /// A breaker's range is no longer what it was.
-    fn give_up(&mut self, id: u64, now: u64) {
-        let from = self.machine.phase();
-        if self.closed_mut(id).and_then(|c| c.ticket.take()).is_none() {
-            return;
-        }
-        let end = self.machine.leave(now, false) == Some(Action::End);
-        self.step(from, Input::Leave);
-        if end {
-            self.quieten();
-        }
-    }
-
-    /// Opens a breaker's range, or leaves it closed for a period in case it comes back; `complete`:
-    /// its operation has succeeded.
-    fn depart(&mut self, id: u64, now: u64, complete: bool) {
-        let Some(i) = self.closed.iter().position(|c| c.id == id) else {
-            return;
-        };
-        let mine = &mut self.closed[i];
-        let range = mine.closed;
-        let joined = mine.ticket.is_some();
-        let done = mine.granted && complete;
-        mine.present = false;
-        if done || !joined {
-            let _mine = self.closed.remove(i);
-        }
-        let closed = self.closed.len();
-        if done {
-            // Nothing is left to come back for, whoever wanted it.
-            self.closed.retain(|c| c.present || !range.covers(&c.closed));
-        }
-        let settled = closed != self.closed.len();
-        let over = done && self.closed.iter().all(|c| c.present);
-
-        let from = self.machine.phase();
-        let end = match (joined, over) {
-            (true, _) => self.machine.leave(now, over),
-            (false, true) if settled => self.machine.complete(),
-            (false, _) => None,
-        };
-        if joined || end.is_some() {
-            self.step(from, if over { Input::Done } else { Input::Leave });
-        }
-        if end.is_some() {
-            self.quieten();
-        } else if joined && !done {
-            self.remember(id);
-        }
-    }
-
-    /// A breaker that has given up stays closed, unless nobody need come back.
-    fn remember(&mut self, id: u64) {
-        let Some(i) = self.closed.iter().position(|c| c.id == id) else {
-            return;
-        };
-        if matches!(self.machine.phase(), Phase::Idle | Phase::Expired) {
-            let _mine = self.closed.remove(i);
-            return;
-        }
-        // One that gives up again and again must not fill memory.
-        let range = self.closed[i].closed;
-        let same = self
-            .closed
-            .iter_mut()
-            .find(|c| c.id != id && !c.present && c.closed.overlaps(&range));
-        if let Some(other) = same {
-            other.closed = other.closed.hull(&range);
-            let _mine = self.closed.remove(i);
-        }
     }
 }

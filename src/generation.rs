@@ -134,7 +134,7 @@ impl Inner {
     pub(crate) fn had_time(&self, record: &Record, now: u64) -> bool {
         record
             .stopped_at
-            .map_or(true, |at| now.saturating_sub(at) >= self.machine.period())
+            .is_none_or(|at| now.saturating_sub(at) >= self.machine.period())
     }
 
     /// The current task is breaker `id`; notes which holders in its way it could kill(2).
@@ -163,7 +163,7 @@ impl Inner {
     ) -> impl Iterator<Item = &'a Closed> + 'a {
         self.closed
             .iter()
-            .filter(move |c| by.map_or(true, |id| c.id == id))
+            .filter(move |c| by.is_none_or(|id| c.id == id))
             .filter(|c| c.waits_for(&record.range) && c.group != *record.pinner.group())
     }
 

@@ -34,6 +34,9 @@ mod kunit;
 #[cfg(CONFIG_KUNIT)]
 #[path = "machine_table.rs"]
 pub(crate) mod table;
+#[cfg(CONFIG_KUNIT)]
+#[path = "machine_walk.rs"]
+mod walk;
 
 /// How far a generation has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,11 +218,6 @@ impl Machine {
     /// Time between two rungs.
     pub(crate) fn period(&self) -> u64 {
         self.period
-    }
-
-    /// Are breakers present?
-    pub(crate) fn attended(&self) -> bool {
-        self.breakers > 0
     }
 
     /// A breaker arrives. `terms` are used if it begins a generation, in which case the result is

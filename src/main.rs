@@ -7,6 +7,7 @@
 #[path = "../rust/mod.rs"]
 mod kapi;
 
+mod attendance;
 mod breaker;
 mod certain;
 mod clock;

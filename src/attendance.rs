@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Breakers come to a generation and leave it. What they wanted stays closed for a period if they
+//! did not get it, in case they come back.
+
+use super::{
+    inode::Inner,
+    machine::{Action, Input, Ladder, Phase, Ticket},
+    policy, //
+};
+
+impl Inner {
+    /// Makes a breaker with pins in its way part of the generation, which may begin with it. Returns
+    /// whether it came so late that those in its way should have been stopped by now.
+    pub(crate) fn join(&mut self, id: u64, now: u64) -> bool {
+        let Some(mine) = self.closed_mut(id) else {
+            return false;
+        };
+        if mine.ticket.is_some() {
+            return false;
+        }
+        let folios = mine.folios;
+        let ladder = match self.spent(&folios) {
+            true => Ladder::Spent,
+            false => Ladder::Full,
+        };
+        let before = self.came_back(id);
+        let first = self.enter(id, now, ladder);
+        if first {
+            // Of an expired generation breakers may be left.
+            self.quieten();
+            self.begin_generation();
+            return false;
+        }
+        self.notify_new();
+        match (before, self.closed_mut(id)) {
+            // Restarted by a signal handler, say: the time runs on.
+            (Some(ticket), Some(mine)) => {
+                mine.ticket = Some(ticket);
+                false
+            }
+            _ => ladder == Ladder::Full && self.machine.past_notice(),
+        }
+    }
+
+    /// The ticket that the breaker had when it gave up a while ago.
+    fn came_back(&mut self, id: u64) -> Option<Ticket> {
+        let mine = self.closed.iter().find(|c| c.id == id)?;
+        let i = self
+            .closed
+            .iter()
+            .position(|c| !c.present && c.group == mine.group && c.closed == mine.closed)?;
+        self.closed.remove(i).ok()?.ticket
+    }
+
+    /// Those who were in a breaker's way when their time was up have a period from now.
+    pub(crate) fn extend(&mut self, id: u64, now: u64) {
+        if let Some(mine) = self.closed.iter_mut().find(|c| c.id == id) {
+            if let Some(ticket) = mine.ticket.as_mut() {
+                self.machine.extend(ticket, now);
+            }
+        }
+    }
+
+    /// Gives a breaker its part in the generation; true if that begins with it.
+    fn enter(&mut self, id: u64, now: u64, ladder: Ladder) -> bool {
+        let from = self.machine.phase();
+        let (ticket, first) = self.machine.begin(now, policy::terms(), ladder);
+        self.step(
+            from,
+            match (first, ladder) {
+                (true, Ladder::Full) => Input::Begin,
+                (true, Ladder::Spent) => Input::BeginSpent,
+                (false, _) => Input::Join,
+            },
+        );
+        if let Some(mine) = self.closed_mut(id) {
+            mine.ticket = Some(ticket);
+        }
+        first
+    }
+
+    /// A breaker's range is no longer what it was.
+    pub(crate) fn give_up(&mut self, id: u64, now: u64) {
+        let from = self.machine.phase();
+        if self.closed_mut(id).and_then(|c| c.ticket.take()).is_none() {
+            return;
+        }
+        let end = self.machine.leave(now, false) == Some(Action::End);
+        self.step(from, Input::Leave);
+        if end {
+            self.quieten();
+        }
+    }
+
+    /// Opens a breaker's range, or leaves it closed for a period in case it comes back; `complete`:
+    /// its operation has succeeded.
+    pub(crate) fn depart(&mut self, id: u64, now: u64, complete: bool) {
+        let Some(i) = self.closed.iter().position(|c| c.id == id) else {
+            return;
+        };
+        let mine = &mut self.closed[i];
+        let range = mine.closed;
+        let joined = mine.ticket.is_some();
+        let done = mine.granted && complete;
+        mine.present = false;
+        if done || !joined {
+            let _mine = self.closed.remove(i);
+        }
+        let closed = self.closed.len();
+        if done {
+            // Nothing is left to come back for, whoever wanted it.
+            self.closed
+                .retain(|c| c.present || !range.covers(&c.closed));
+        }
+        let settled = closed != self.closed.len();
+        let over = done && self.closed.iter().all(|c| c.present);
+
+        let from = self.machine.phase();
+        let end = match (joined, over) {
+            (true, _) => self.machine.leave(now, over),
+            (false, true) if settled => self.machine.complete(),
+            (false, _) => None,
+        };
+        if joined || end.is_some() {
+            self.step(from, if over { Input::Done } else { Input::Leave });
+        }
+        if end.is_some() {
+            self.quieten();
+        } else if joined && !done {
+            self.remember(id);
+        }
+    }
+
+    /// A breaker that has given up stays closed, unless nobody need come back.
+    fn remember(&mut self, id: u64) {
+        let Some(i) = self.closed.iter().position(|c| c.id == id) else {
+            return;
+        };
+        if matches!(self.machine.phase(), Phase::Idle | Phase::Expired) {
+            let _mine = self.closed.remove(i);
+            return;
+        }
+        // One that gives up again and again must not fill memory.
+        let range = self.closed[i].closed;
+        let same = self
+            .closed
+            .iter_mut()
+            .find(|c| c.id != id && !c.present && c.closed.overlaps(&range));
+        if let Some(other) = same {
+            other.closed = other.closed.hull(&range);
+            let _mine = self.closed.remove(i);
+        }
+    }
+}
