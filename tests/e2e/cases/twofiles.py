@@ -163,6 +163,23 @@ def a_reader_breaks_nothing(t):
 
 
 @test(fs="xfs")
+def a_reader_leaves_a_lease_alone(t):
+    """Nothing is pinned yet, but the holder's next pin must not fail."""
+    pair = Pair(t, "")
+    h = t.proc()
+    h.fd = h.open(pair.b)
+    h.lease(h.fd)
+    os.chmod(pair.b, 0o644)
+    os.chown(pair.a, NOBODY, NOBODY)
+    b = t.proc()
+    b.drop_to(NOBODY)
+    call = b.go.blocks("clone", b.open(pair.a), b.open(pair.b, os.O_RDONLY))
+    t.errno(errno.ETXTBSY, call, "clone")
+    t.eq(h.sig(0), None, "notice")
+    h.pin(h.mmap(h.fd, SIZE), SIZE)
+
+
+@test(fs="xfs")
 def two_files_nonblock(t):
     """O_NONBLOCK on the file that is written to."""
     for name, args in TWO_FILES.items():
