@@ -10,7 +10,7 @@ import os
 import signal
 
 from lib import breaks, guest
-from lib.calls import COLLAPSE, INSERT, PUNCH_HOLE
+from lib.calls import F_UNLCK, COLLAPSE, INSERT, PUNCH_HOLE
 from lib.case import test
 
 HUGE = 2 * guest.MIB
@@ -141,7 +141,9 @@ def who_can_only_read_breaks_nothing(t):
     t.errno(errno.ETXTBSY, b.go.blocks("clone", *fds), "clone")
     t.eq(h.sig(0.1), None, "notice")
     h.unpin_all()
-    t.errno(0, b.go.blocks("clone", *fds), "clone without pins")
+    t.errno(errno.ETXTBSY, b.go.blocks("clone", *fds), "clone of a leased file")
+    h.lease(h.fd, F_UNLCK)
+    t.errno(0, b.go.blocks("clone", *fds), "clone without a lease")
 
 
 @test(fs="xfs")
