@@ -14,7 +14,7 @@ from lib.proc import Died
 
 SIZE = 4 * guest.MIB
 # Two minutes at most; the debug kernel is many times slower.
-ROUNDS = 500 if guest.KERNEL == "debug" else 10000
+ROUNDS = 200 if guest.KERNEL == "debug" else 10000
 
 
 class Break:
