@@ -162,12 +162,12 @@ bool lt_may_signal(struct pid *tgid, u64 exec_id, const struct cred *cred)
 
 	rcu_read_lock();
 	leader = pid_task(tgid, PIDTYPE_TGID);
-	if (!leader || (leader->flags & PF_KTHREAD) || is_child_reaper(tgid) ||
+	if (!leader || (READ_ONCE(leader->flags) & PF_KTHREAD) || is_child_reaper(tgid) ||
 	    (READ_ONCE(leader->signal->flags) & SIGNAL_UNKILLABLE))
 		goto out;
 	for_each_thread(leader, task)
 		if (!(READ_ONCE(task->flags) & PF_EXITING) &&
-		    task->self_exec_id == exec_id &&
+		    READ_ONCE(task->self_exec_id) == exec_id &&
 		    lt_same_identity(__task_cred(task), cred)) {
 			ret = true;
 			break;
@@ -208,7 +208,7 @@ bool lt_cap_lease(void)
 
 bool lt_cap_sys_resource(void)
 {
-	return capable(CAP_SYS_RESOURCE);
+	return ns_capable_noaudit(&init_user_ns, CAP_SYS_RESOURCE);
 }
 
 int lt_break_time(void)

@@ -9,7 +9,7 @@ use kernel::{error::to_result, prelude::*};
 pub(crate) struct Sysctls(());
 
 impl Sysctls {
-    /// Makes them, with the values that they had last or the defaults.
+    /// Makes them, with the defaults.
     pub(crate) fn new() -> Result<Self> {
         // SAFETY: The table is static; module initialisation is the only caller.
         to_result(unsafe { bindings::lt_sysctl_start() })?;

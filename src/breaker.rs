@@ -348,9 +348,11 @@ impl Inner {
             && !self.closed_mut(breaker.id).is_some_and(|c| early(c))
         {
             let me = ThreadGroup::current();
-            self.settle_near(&folios);
-            if self.surely_holds(&me, &folios) {
-                return Outcome::Refused(EDEADLK);
+            if self.holders(&folios).any(|r| *r.pinner.group() == me) {
+                self.settle_near(&folios);
+                if self.surely_holds(&me, &folios) {
+                    return Outcome::Refused(EDEADLK);
+                }
             }
         }
         self.verdict(breaker, clear, now)

@@ -50,13 +50,23 @@ impl Inner {
     pub(crate) fn begin_generation(&mut self) {
         for record in self.records.iter_mut() {
             record.young = false;
+            if record.spent {
+                continue;
+            }
+            // SIGBUS was for other pages of its process.
+            record.stopped_at = None;
+            let Charge::Lease { id, .. } = record.charge else {
+                continue;
+            };
+            // The oldest come first, and names rise.
+            if let Ok(i) = self.leases.binary_search_by_key(&id, |l| l.id) {
+                let lease = &mut self.leases[i];
+                lease.overdue = lease.state == State::Revoked;
+            }
         }
         for i in 0..self.leases.len() {
-            let lease = self.leases[i].id;
-            let fresh = |r: &KBox<Record>| {
-                !r.spent && matches!(r.charge, Charge::Lease { id, .. } if id == lease)
-            };
-            if self.leases[i].state == State::Revoked && self.records.iter().any(fresh) {
+            if self.leases[i].overdue {
+                self.leases[i].overdue = false;
                 self.leases[i].signal();
                 self.notified(i);
             }
@@ -212,7 +222,9 @@ impl Inner {
             let fresh = match how {
                 // What was pinned after the notice was given has the next one before it.
                 Stop::Sigbus => !record.spent && !record.young,
-                Stop::Sigkill => record.stopped_at.is_some() && self.had_time(record, now),
+                Stop::Sigkill => {
+                    !record.young && record.stopped_at.is_some() && self.had_time(record, now)
+                }
             };
             if fresh && self.may_stop(record, by) {
                 let hit = self.signal(record, how, by);

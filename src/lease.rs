@@ -48,6 +48,8 @@ pub(crate) struct Lease {
     pub(crate) unbreakable: bool,
     /// Where it stands.
     pub(crate) state: State,
+    /// Revoked, but some of its pins have not been through a ladder: to be told of the next break.
+    pub(crate) overdue: bool,
     /// The thread group that took it.
     pub(crate) holder: ThreadGroup,
     /// Where the notice goes.
@@ -68,6 +70,7 @@ impl Lease {
             file: file.key(),
             unbreakable,
             state: State::Held,
+            overdue: false,
             holder: ThreadGroup::current(),
             fasync,
             quota: None,

@@ -146,6 +146,7 @@ impl Record {
             && self.file.writes() == next.file.writes()
             && !self.spent
             && self.young == next.young
+            && self.stopped_at == next.stopped_at
             && self.pinner.same(&next.pinner);
         if fits {
             self.range = self.range.hull(&next.range);

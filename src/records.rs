@@ -173,6 +173,24 @@ impl Records {
         }
     }
 
+    /// The same, for what somebody unknown has unpinned since: is there news?
+    pub(crate) fn gather_unknown(&mut self) -> bool {
+        let news = self.noted && UNPINNED.take(self.key, None);
+        self.unknown |= news;
+        news
+    }
+
+    /// The same, for one group.
+    pub(crate) fn gather_group(&mut self, group: GroupId) -> bool {
+        let key = self.key;
+        let Some(party) = self.party(group) else {
+            return false;
+        };
+        let news = party.noted && UNPINNED.take(key, Some(group));
+        party.gave |= news;
+        news
+    }
+
     /// Moves out the records that are closed. One pass, however many they are.
     pub(crate) fn sweep(&mut self, out: &mut Discarded, mut each: impl FnMut(&Record)) {
         let mut kept = 0;

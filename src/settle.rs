@@ -135,7 +135,19 @@ impl Inner {
         hull: &PageRange,
         done: Option<GroupId>,
     ) -> Result<bool> {
-        let mut cells = self.cells(run.clone(), hull)?;
+        // Who unpins while pins are counted is missed by the count, and must not be made up for by
+        // somebody who had unpinned before: then count again.
+        let mut tries = 0;
+        let mut cells = loop {
+            let cells = self.cells(run.clone(), hull)?;
+            if !self.news(run.clone()) {
+                break cells;
+            }
+            tries += 1;
+            if tries == 3 {
+                return Err(EAGAIN);
+            }
+        };
         let unknown = self.records.unknown;
         for i in run.clone() {
             let group = self.records[i].pinner.group().id();
@@ -151,6 +163,16 @@ impl Inner {
             any |= record.gone;
         }
         Ok(any)
+    }
+
+    /// Has anybody been noted meanwhile whom these records concern?
+    fn news(&mut self, run: Range<usize>) -> bool {
+        let mut news = self.records.gather_unknown();
+        for i in run {
+            let group = self.records[i].pinner.group().id();
+            news |= self.records.gather_group(group);
+        }
+        news
     }
 
     fn doubt(&mut self, run: Range<usize>) {
