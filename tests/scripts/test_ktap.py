@@ -10,11 +10,14 @@ import unittest
 SCRIPTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "scripts")
 
 
-def check(expected, planned=None, **groups):
+def check(expected, planned=None, shared=None, **groups):
     with tempfile.TemporaryDirectory() as top:
         if planned:
             with open(os.path.join(top, "groups"), "w", encoding="utf-8") as out:
                 out.write(planned)
+        if shared:
+            with open(os.path.join(top, "shared"), "w", encoding="utf-8") as out:
+                out.write(shared)
         for group, text in groups.items():
             with open(os.path.join(top, group + ".ktap"), "w", encoding="utf-8") as out:
                 out.write(text)
@@ -86,6 +89,15 @@ class Ktap(unittest.TestCase):
     def test_nested_plan_is_held(self):
         text = "1..1\n    1..2\n    ok 1 one\nok 1 suite\n"
         self.assertEqual(check("a/suite.one\n", a=text)[0], 1)
+
+    def test_shared(self):
+        both = {"a": "KTAP version 1\n1..1\nok 1 one\n", "b": "KTAP version 1\n1..1\nok 1 two\n"}
+        wanted = "{a,b}/one\n{a,b}/two\n"
+        self.assertEqual(check(wanted, shared="a b\n", **both)[:2], (0, ["2 passed, 0 failed"]))
+        self.assertEqual(check(wanted, **both)[:2], (1, ["2 passed, 2 failed"]))
+        status, _, text = check(wanted + "{a,b}/three\n", shared="a b\n", **both)
+        self.assertEqual(status, 1)
+        self.assertIn("a/three", text)
 
     def test_same_name_twice(self):
         self.assertEqual(check("a/one\n", a="1..2\nok 1 one\nok 2 one\n")[0], 1)
