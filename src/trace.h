@@ -12,8 +12,14 @@
 #define _LONGTERM_TRACE_H
 
 #include <linux/types.h>
-#include <linux/kdev_t.h>
 #include <linux/tracepoint.h>
+
+/*
+ * What stat(2) gives, taken apart without a function: the print format is read
+ * by trace-cmd, perf and KernelShark too, which can't call the kernel's.
+ */
+#define LONGTERM_DEV_MAJOR(dev)	(((dev) >> 8) & 0xfff)
+#define LONGTERM_DEV_MINOR(dev)	(((dev) & 0xff) | (((dev) >> 12) & 0xfff00))
 
 DECLARE_EVENT_CLASS(longterm_event,
 	TP_PROTO(u32 dev, u64 ino, s64 start, s64 end, int pid, int result),
@@ -35,8 +41,8 @@ DECLARE_EVENT_CLASS(longterm_event,
 		__entry->result = result;
 	),
 	TP_printk("dev=%u:%u ino=%llu start=%lld end=%lld pid=%d result=%d",
-		  MAJOR(new_decode_dev(__entry->dev)),
-		  MINOR(new_decode_dev(__entry->dev)),
+		  LONGTERM_DEV_MAJOR(__entry->dev),
+		  LONGTERM_DEV_MINOR(__entry->dev),
 		  __entry->ino, __entry->start, __entry->end, __entry->pid,
 		  __entry->result)
 );
@@ -80,8 +86,8 @@ TRACE_EVENT(break_state,
 		__assign_str(to);
 	),
 	TP_printk("dev=%u:%u ino=%llu from=%s input=%s to=%s",
-		  MAJOR(new_decode_dev(__entry->dev)),
-		  MINOR(new_decode_dev(__entry->dev)),
+		  LONGTERM_DEV_MAJOR(__entry->dev),
+		  LONGTERM_DEV_MINOR(__entry->dev),
 		  __entry->ino, __get_str(from), __get_str(input),
 		  __get_str(to))
 );
