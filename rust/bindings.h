@@ -7,6 +7,7 @@
 #include <linux/longterm.h>
 
 #include "helpers.h"
+#include "procfs.h"
 #include "sysctl.h"
 #include "trace.h"
 

@@ -88,7 +88,8 @@ impl<'a> OpenFile<'a> {
 ///
 /// # Invariants
 ///
-/// `head` is null or leads to entries that the C side owns and frees after a grace period.
+/// `head` is null or leads to entries that the C side owns and frees after a grace period. A file in
+/// the list is open, as for any such list: it is taken out by the `release` hook at the latest.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Fasync {
     #[pin]
@@ -125,9 +126,19 @@ impl Fasync {
     }
 
     /// Takes the file from the list.
-    pub(crate) fn remove(&self, file: &OpenFile<'_>) {
+    pub(crate) fn remove(self: Pin<&mut Self>, file: &OpenFile<'_>) {
         // SAFETY: File and list are valid. Removing does not fail.
         unsafe { kb::fasync_helper(0, file.0.as_ptr(), 0, self.head.get()) };
+    }
+
+    /// The path of the file in the list.
+    pub(crate) fn path(&self) -> Option<KeptPath> {
+        let mut path = kb::path::default();
+        // SAFETY: The list is valid. By the invariant what is in it is open, and it stays in it, as
+        // taking it out needs the list exclusively.
+        let found = unsafe { bindings::lt_fasync_path(self.head.get(), &mut path) };
+        // INVARIANT: `lt_fasync_path()` took the reference.
+        found.then_some(KeptPath(path))
     }
 
     /// Sends SIGIO, or what F_SETSIG asked for.
@@ -190,11 +201,45 @@ impl KeptFile {
     pub(crate) fn writes(&self) -> bool {
         self.write
     }
+
+    /// Its path, for longer than it is kept itself.
+    pub(crate) fn path(&self) -> KeptPath {
+        let mut path = kb::path::default();
+        // SAFETY: By the invariant the path is referenced.
+        unsafe { bindings::lt_path_again(&self.path, &mut path) };
+        // INVARIANT: The reference was taken just now.
+        KeptPath(path)
+    }
 }
 
 impl Drop for KeptFile {
     fn drop(&mut self) {
         // SAFETY: By the invariant both are ours to give back.
         unsafe { bindings::lt_path_put(&mut self.path, self.write) }
+    }
+}
+
+/// A path by reference. To be taken under any lock of the module, to be dropped under none: the last
+/// reference takes a filesystem's locks.
+///
+/// # Invariants
+///
+/// Owns a reference to the path.
+pub(crate) struct KeptPath(kb::path);
+
+// SAFETY: A path is reference counted and may be given back from any thread.
+unsafe impl Send for KeptPath {}
+
+impl KeptPath {
+    /// For the C side; valid as long as `self`.
+    pub(super) fn as_ptr(&self) -> *const kb::path {
+        &self.0
+    }
+}
+
+impl Drop for KeptPath {
+    fn drop(&mut self) {
+        // SAFETY: By the invariant the reference is ours to give back.
+        unsafe { kb::path_put(&self.0) }
     }
 }

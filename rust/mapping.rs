@@ -22,6 +22,11 @@ impl MappingKey {
         self.0 as u64
     }
 
+    /// As [`Self::number`] gave it.
+    pub(crate) fn numbered(number: u64) -> Self {
+        Self(number as usize)
+    }
+
     /// The next one that an ordered search could find.
     pub(crate) fn successor(self) -> Option<Self> {
         self.0.checked_add(1).map(Self)

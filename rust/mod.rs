@@ -10,6 +10,7 @@ pub(crate) mod file;
 pub(crate) mod hooks;
 pub(crate) mod mapping;
 pub(crate) mod process;
+pub(crate) mod procfs;
 pub(crate) mod registration;
 pub(crate) mod report;
 pub(crate) mod sysctl;

@@ -155,8 +155,18 @@ impl Comm {
         Self(*b"-\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0")
     }
 
+    /// No name at all.
+    pub(super) const fn none() -> Self {
+        Self([0; bindings::lt_constants_LT_COMM_LEN as usize])
+    }
+
     pub(super) fn as_ptr(&self) -> *const c_char {
         self.0.as_ptr().cast()
+    }
+
+    /// For the C side to write a name to.
+    pub(super) fn as_mut_ptr(&mut self) -> *mut c_char {
+        self.0.as_mut_ptr().cast()
     }
 }
 

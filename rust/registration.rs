@@ -6,9 +6,10 @@
 //! There is at most one [`Registration`] at a time, as the kernel has room for one only.
 //!
 //! End of life, in this order: no hook runs any more (`longterm_unregister()` waits for SRCU and
-//! RCU), no work of ours runs or can be queued, the pointer goes, the implementation goes. Hooks
-//! that come in pairs are safe across this because each token and each waiting breaker holds a
-//! reference to the module: the first by [`ModuleRef`], the second by the kernel.
+//! RCU), nobody reads our entries in /proc or can, no work of ours runs or can be queued, the
+//! pointer goes, the implementation goes. Hooks that come in pairs are safe across this because each
+//! token and each waiting breaker holds a reference to the module: the first by [`ModuleRef`], the
+//! second by the kernel.
 
 use core::{
     marker::PhantomPinned,
@@ -16,7 +17,11 @@ use core::{
     sync::atomic::{AtomicBool, AtomicPtr, Ordering},
 };
 
-use super::{bindings, hooks::Operations, vtable};
+use super::{
+    bindings,
+    procfs::{self, View},
+    vtable, //
+};
 use kernel::{
     bindings as kb,
     error::to_result,
@@ -48,14 +53,15 @@ impl ModuleRef {
 impl Drop for ModuleRef {
     fn drop(&mut self) {
         // SAFETY: Gives back what `get()` took. Whoever drops the last one is a hook, for which
-        // `longterm_unregister()` waits, or work, for which `lt_work_stop()` waits.
+        // `longterm_unregister()` waits, a reader in /proc, for whom `lt_proc_stop()` waits, or
+        // work, for which `lt_work_stop()` waits.
         unsafe { kb::module_put(this_module::<crate::Longterm>().as_ptr()) }
     }
 }
 
 /// An implementation that is in use while this lives.
 #[pin_data(PinnedDrop)]
-pub(crate) struct Registration<T: Operations> {
+pub(crate) struct Registration<T: View> {
     table: bindings::longterm_ops,
     /// Registered; set once, before anyone else sees this.
     live: AtomicBool,
@@ -66,11 +72,11 @@ pub(crate) struct Registration<T: Operations> {
 }
 
 // SAFETY: `T` may be used from and sent to any thread; the table is constant.
-unsafe impl<T: Operations> Send for Registration<T> {}
+unsafe impl<T: View> Send for Registration<T> {}
 // SAFETY: As above.
-unsafe impl<T: Operations> Sync for Registration<T> {}
+unsafe impl<T: View> Sync for Registration<T> {}
 
-impl<T: Operations> Registration<T> {
+impl<T: View> Registration<T> {
     /// Puts `implementation` in use.
     pub(crate) fn new(implementation: impl PinInit<T, Error>) -> Result<Pin<KBox<Self>>> {
         let this = KBox::try_pin_init(
@@ -100,6 +106,12 @@ impl<T: Operations> Registration<T> {
             IMPLEMENTATION.store(null_mut(), Ordering::Release);
             return Err(e);
         }
+        // Before hooks run, as a lease that one of them has taken can't be given up any more.
+        // SAFETY: The pointer is to a `T`, and `stop()` is called before it goes.
+        if let Err(e) = unsafe { procfs::start::<T>() } {
+            self.stop();
+            return Err(e);
+        }
         // SAFETY: The table is pinned and lives until `drop()` has unregistered it.
         let ret = unsafe { bindings::longterm_register(&self.table) };
         if let Err(e) = to_result(ret) {
@@ -112,14 +124,15 @@ impl<T: Operations> Registration<T> {
 
     /// Everything but unregistering.
     fn stop(&self) {
-        // SAFETY: The queue was started, and no hook runs that could queue.
+        procfs::stop();
+        // SAFETY: The queue was started, and neither a hook nor a reader runs that could queue.
         unsafe { bindings::lt_work_stop() };
         IMPLEMENTATION.store(null_mut(), Ordering::Release);
     }
 }
 
 #[pinned_drop]
-impl<T: Operations> PinnedDrop for Registration<T> {
+impl<T: View> PinnedDrop for Registration<T> {
     fn drop(self: Pin<&mut Self>) {
         if !self.live.load(Ordering::Relaxed) {
             return;

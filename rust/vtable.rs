@@ -47,10 +47,10 @@ pub(super) fn table<T: Operations>() -> bindings::longterm_ops {
 
 /// # Safety
 ///
-/// To be called from a hook or from work only, with the `T` that was registered, and the result
-/// not to be used after it.
-unsafe fn implementation<'a, T: Operations>() -> &'a T {
-    // SAFETY: Hooks and work run only while the pointer is set, see the head of this file. Its
+/// To be called from a hook, from work or for an entry in /proc only, with the `T` that was
+/// registered, and the result not to be used after it.
+pub(super) unsafe fn implementation<'a, T: Operations>() -> &'a T {
+    // SAFETY: Hooks, work and entries run only while the pointer is set, see the head of this file. Its
     // type is `T` as the table that was registered with it was made for `T`.
     unsafe { &*IMPLEMENTATION.load(Ordering::Acquire).cast::<T>() }
 }

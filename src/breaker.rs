@@ -19,6 +19,7 @@ use super::{
     machine::{Ticket, Verdict},
     range::PageRange,
     record::{pinned, Charge, Pinned},
+    stats,
     table::Table,
 };
 use kernel::{prelude::*, sync::Arc};
@@ -27,6 +28,8 @@ use kernel::{prelude::*, sync::Arc};
 pub(crate) struct Closed {
     /// Names it within its inode.
     pub(crate) id: u64,
+    /// The operation waits for holders, rather than to come back.
+    pub(crate) may_wait: bool,
     /// What no pin may touch: the operation's range, outward to entries of the largest size, so
     /// that no folio that it takes can be pinned through a neighbour.
     pub(crate) closed: PageRange,
@@ -61,7 +64,14 @@ pub(crate) struct Breaker {
     state: Arc<InodeState>,
     id: u64,
     want: PageRange,
-    waited: bool,
+    /// Waits since then, in milliseconds on the clock.
+    waits_since: Option<u64>,
+}
+
+impl Drop for Breaker {
+    fn drop(&mut self) {
+        stats::BREAKS.down();
+    }
 }
 
 /// What a breaker is told. A breaker that may wait is never refused with EAGAIN, which would make
@@ -120,14 +130,15 @@ pub(crate) fn begin(
             Ok(())
         }
         Outcome::Wait(_) => {
-            if !breaker.waited {
-                breaker.waited = true;
+            if breaker.waits_since.is_none() {
+                breaker.waits_since = Some(now);
                 trace::break_wait(|| breaker.fields(Ok(())));
             }
             *cookie = Some(breaker);
             Err(EAGAIN)
         }
         Outcome::Refused(e) => {
+            breaker.ended(Err(e), now);
             trace::break_end(|| breaker.fields(Err(e)));
             Err(e)
         }
@@ -149,18 +160,20 @@ fn close(table: &Table, request: &BreakRequest<'_>, want: PageRange) -> Result<K
     let mapping = request.mapping();
     let breaker = table.with_new(mapping.key(), mapping.id(), |state, inner| {
         let id = inner.next_id();
+        stats::BREAKS.up();
         let breaker = KBox::new(
             Breaker {
                 state: state.clone(),
                 id,
                 want,
-                waited: false,
+                waits_since: None,
             },
             GFP_KERNEL_ACCOUNT,
         )?;
         inner.closed.push(
             Closed {
                 id,
+                may_wait: !request.nonblocking(),
                 closed: want.outward(ENTRY_PAGES),
                 folios: want,
                 present: true,
@@ -242,10 +255,15 @@ pub(crate) fn end(table: &Table, clock: &Clock, breaker: &Breaker, result: i32) 
     clock.arm(deadline.flatten(), now);
     // Those that still wait say anew whom they may stop.
     breaker.state.key.wake();
+    breaker.ended(result, now);
     trace::break_end(|| breaker.fields(result));
 }
 
 impl Breaker {
+    fn ended(&self, result: Result, now: u64) {
+        stats::ended(result, self.waits_since.map(|t| now.saturating_sub(t)));
+    }
+
     fn fields(&self, result: Result) -> trace::Fields {
         fields(self.state.id, &self.want, &ThreadGroup::current(), result)
     }

@@ -14,7 +14,7 @@ use super::{
     policy,
     quota::Quotas,
     record::Charge,
-    stats,
+    stats::{self, Reason},
     table::Table,
 };
 use kernel::{
@@ -49,7 +49,7 @@ pub(crate) fn set(
             trace::lease_take(|| event(Ok(())));
         }
         Err(e) if e != ENOIOCTLCMD => {
-            stats::DENIED.up();
+            stats::refused(Reason::of(e));
             trace::deny(|| event(Err(e)));
         }
         Err(_) => (),
@@ -199,9 +199,10 @@ pub(crate) fn show(table: &Table, m: &SeqFile, ns: &PidNamespace, first: i64) {
 
 impl Inner {
     fn remove_lease(&mut self, i: usize, file: &OpenFile<'_>) {
-        let Ok(lease) = self.leases.remove(i) else {
+        let Ok(mut lease) = self.leases.remove(i) else {
             return;
         };
+        stats::RELEASED.up();
         lease.detach(file);
         for record in self.records.iter_mut() {
             match record.charge {

@@ -290,6 +290,10 @@ impl Inner {
         if sent.is_err() {
             return false;
         }
+        match how {
+            Stop::Sigbus => stats::SIGBUS.up(),
+            Stop::Sigkill => stats::SIGKILL.up(),
+        }
         report::line(
             what,
             self.id,

@@ -34,6 +34,7 @@ use super::{
     range::PageRange,
     record::{Charge, Discarded},
     records::Records,
+    stats,
 };
 use kernel::{
     new_condvar,
@@ -45,7 +46,7 @@ use kernel::{
 /// What is known about one inode.
 ///
 /// Reference counted: by the table, by tokens, by breakers and for the time of a hook.
-#[pin_data]
+#[pin_data(PinnedDrop)]
 pub(crate) struct InodeState {
     /// Its name in the table.
     pub(crate) key: MappingKey,
@@ -62,7 +63,7 @@ pub(crate) struct InodeState {
 impl InodeState {
     /// An inode about which nothing is known yet.
     pub(crate) fn new(place: MappingKey, names: InodeId) -> Result<Arc<Self>> {
-        Arc::pin_init(
+        let state = Arc::pin_init(
             pin_init!(Self {
                 key: place,
                 id: names,
@@ -70,7 +71,16 @@ impl InodeState {
                 quiet <- new_condvar!("longterm::quiet"),
             }),
             GFP_KERNEL_ACCOUNT,
-        )
+        )?;
+        stats::INODES.up();
+        Ok(state)
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for InodeState {
+    fn drop(self: Pin<&mut Self>) {
+        stats::INODES.down();
     }
 }
 

@@ -10,6 +10,7 @@ use super::{
         registration::ModuleRef, //
     },
     quota::Quota,
+    record::Charge,
     stats, //
 };
 use kernel::prelude::*;
@@ -50,6 +51,8 @@ pub(crate) struct Lease {
     pub(crate) state: State,
     /// Revoked, but some of its pins have not been through a ladder: to be told of the next break.
     pub(crate) overdue: bool,
+    /// Pages of the records that are charged to it.
+    pub(crate) pages: u64,
     /// The thread group that took it.
     pub(crate) holder: ThreadGroup,
     /// Where the notice goes.
@@ -71,6 +74,7 @@ impl Lease {
             unbreakable,
             state: State::Held,
             overdue: false,
+            pages: 0,
             holder: ThreadGroup::current(),
             fasync,
             quota: None,
@@ -105,8 +109,8 @@ impl Lease {
     }
 
     /// Takes the lease off its file, which must be `file`. To be called before it is dropped.
-    pub(crate) fn detach(&self, file: &OpenFile<'_>) {
-        self.fasync.remove(file);
+    pub(crate) fn detach(&mut self, file: &OpenFile<'_>) {
+        self.fasync.as_mut().remove(file);
     }
 
     /// Sends the notice and notes that it was sent.
@@ -118,6 +122,15 @@ impl Lease {
     /// Sends the notice.
     pub(crate) fn signal(&self) {
         self.fasync.notify();
+    }
+}
+
+/// `pages` more are charged to one of these leases, the oldest of which come first; or less.
+pub(crate) fn account(leases: &mut [Lease], charge: &Charge, pages: i64) {
+    if let Charge::Lease { id, .. } = *charge {
+        if let Ok(i) = leases.binary_search_by_key(&id, |l| l.id) {
+            leases[i].pages = leases[i].pages.saturating_add_signed(pages);
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod certain;
 mod clock;
 mod fcntl;
 mod generation;
+mod holders;
 mod inode;
 mod lease;
 mod ledger;
@@ -26,6 +27,9 @@ mod manager;
 mod marks;
 mod pin;
 mod policy;
+mod position;
+#[cfg(CONFIG_KUNIT)]
+mod position_kunit;
 mod quota;
 mod range;
 #[cfg(CONFIG_KUNIT)]
@@ -39,6 +43,8 @@ mod slots;
 #[cfg(CONFIG_KUNIT)]
 mod slots_kunit;
 mod stats;
+#[cfg(CONFIG_KUNIT)]
+mod stats_kunit;
 mod table;
 
 use self::{

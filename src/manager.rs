@@ -5,17 +5,19 @@
 use super::{
     breaker::{self, Breaker},
     clock::Clock,
-    fcntl,
+    fcntl, holders,
     kapi::{
         deferred,
         file::OpenFile,
         hooks::{BreakRequest, Operations, PinRequest},
         mapping::MappingKey,
         process::GroupId,
+        procfs::{Reader, View},
         report, //
     },
     marks::UNPINNED,
     pin::{self, Token},
+    position::Position,
     quota::Quotas,
     stats,
     table::Table,
@@ -124,5 +126,30 @@ impl Operations for Manager {
             };
         });
         self.clock.arm(next, report::now_ms());
+    }
+}
+
+impl View for Manager {
+    type Cursor = Position;
+    type Line = holders::Line;
+
+    fn head(&self, m: &SeqFile) {
+        holders::head(m);
+    }
+
+    fn line(&self, at: &mut Position) -> Option<holders::Line> {
+        holders::line(&self.table, at)
+    }
+
+    fn step(&self, at: &mut Position) {
+        *at = at.behind();
+    }
+
+    fn show(&self, line: &holders::Line, reader: &Reader<'_>) -> bool {
+        holders::show(line, reader)
+    }
+
+    fn stat(&self, m: &SeqFile) {
+        stats::show(m);
     }
 }

@@ -11,12 +11,13 @@ use super::{
         registration::ModuleRef,
         trace, //
     },
+    lease,
     limits::Kind,
     policy,
     quota::Quotas,
     range::PageRange,
     record::{Charge, Record},
-    stats,
+    stats::{self, Reason},
     table::Table,
 };
 use kernel::{prelude::*, sync::Arc};
@@ -33,11 +34,12 @@ pub(crate) struct Token {
 pub(crate) fn begin(table: &Table, quotas: &Quotas, pin: &PinRequest<'_>) -> Result<KBox<Token>> {
     let range = PageRange::of_pages(pin.index(), pin.pages()).ok_or(EINVAL)?;
     let mapping = pin.file().mapping();
+    let mut why = None;
     let result = table.with_new(mapping.key(), mapping.id(), |state, inner| {
         if inner.is_closed(&range) {
             return Err(EAGAIN);
         }
-        charge(inner, pin)?;
+        charge(inner, pin, &mut why)?;
         // What was unpinned is not to count any more. When the new pins are there it is too late
         // to tell them from the old ones.
         if quotas.at_limit(Kind::Record, state.key) {
@@ -62,7 +64,7 @@ pub(crate) fn begin(table: &Table, quotas: &Quotas, pin: &PinRequest<'_>) -> Res
         Err(e) => Err(e),
     };
     if let Err(e) = &result {
-        deny(pin, &range, *e);
+        deny(pin, &range, *e, why);
     }
     result
 }
@@ -76,11 +78,12 @@ pub(crate) fn commit(
     pages: u64,
 ) -> Result {
     let range = PageRange::of_pages(pin.index(), pages).ok_or(EINVAL)?;
-    let result = commit_range(table, quotas, pin, token, range);
+    let mut why = None;
+    let result = commit_range(table, quotas, pin, token, range, &mut why);
     match result {
         // A breaker may wait for what was in flight and has not been pinned after all.
         Ok(()) => token.state.key.wake(),
-        Err(e) => deny(pin, &range, e),
+        Err(e) => deny(pin, &range, e, why),
     }
     result
 }
@@ -91,6 +94,7 @@ fn commit_range(
     pin: &PinRequest<'_>,
     token: &Token,
     range: PageRange,
+    why: &mut Option<Reason>,
 ) -> Result {
     let file = pin.file();
     let module = ModuleRef::get().ok_or(EOPNOTSUPP)?;
@@ -112,11 +116,12 @@ fn commit_range(
             if inner.is_closed(&range) {
                 return Err(EAGAIN);
             }
-            let charge = charge(inner, pin)?;
+            let charge = charge(inner, pin, why)?;
             inner.records.reserve()?;
             if let Some(new) = record.as_mut() {
                 new.charge = charge;
                 new.young = inner.machine.active();
+                new.id = inner.next_id();
                 // A region that goes on is still one record.
                 if !inner.records.extend(new) {
                     new.quota = Some(quotas.take(Kind::Record, token.state.key)?);
@@ -125,7 +130,9 @@ fn commit_range(
                 trace::pin(|| inner.fields(&range, &ThreadGroup::current(), Ok(())));
             }
             inner.forget(token.id);
+            lease::account(&mut inner.leases, &charge, range.pages() as i64);
             stats::PINS.up();
+            stats::PAGES.add(range.pages() as i64);
             Ok(())
         })
         .unwrap_or(Err(EAGAIN))
@@ -138,8 +145,8 @@ pub(crate) fn abort(table: &Table, token: &Token) {
     token.state.key.wake();
 }
 
-/// What a pin is charged to.
-fn charge(inner: &Inner, pin: &PinRequest<'_>) -> Result<Charge> {
+/// What a pin is charged to; notes `why` it can't be where its error does not say.
+fn charge(inner: &Inner, pin: &PinRequest<'_>, why: &mut Option<Reason>) -> Result<Charge> {
     let file = pin.file();
     let key = file.key();
     let me = ThreadGroup::current();
@@ -153,7 +160,7 @@ fn charge(inner: &Inner, pin: &PinRequest<'_>) -> Result<Charge> {
     if let Some(charge) = inner.lease_for(|lease| lease.file == key, of_group) {
         return Ok(charge);
     }
-    policy::automatic_leases()?;
+    policy::automatic_leases().inspect_err(|_| *why = Some(Reason::NoLease))?;
     // Who can only read the file can't hold up its owner.
     if pin.shared_writable() || file.may_lease() {
         Ok(Charge::Automatic)
@@ -162,8 +169,8 @@ fn charge(inner: &Inner, pin: &PinRequest<'_>) -> Result<Charge> {
     }
 }
 
-fn deny(pin: &PinRequest<'_>, range: &PageRange, e: Error) {
-    stats::DENIED.up();
+fn deny(pin: &PinRequest<'_>, range: &PageRange, e: Error, why: Option<Reason>) {
+    stats::refused(why.unwrap_or(Reason::of(e)));
     trace::deny(|| {
         let id = pin.file().mapping().id();
         fields(id, range, &ThreadGroup::current(), Err(e))

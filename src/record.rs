@@ -56,6 +56,8 @@ impl Charge {
 /// all fields are protected by that state's mutex. Keeps the module loaded, the file's inode and
 /// mount. To be dropped without that mutex: giving back a path may take a filesystem's locks.
 pub(crate) struct Record {
+    /// Names it within its inode; 0 until it is there.
+    pub(crate) id: u64,
     /// The pages.
     pub(crate) range: PageRange,
     /// Where the first of them was mapped.
@@ -103,6 +105,7 @@ impl Record {
     ) -> Result<KBox<Self>> {
         let record = KBox::new(
             Self {
+                id: 0,
                 range,
                 addr,
                 charge,
@@ -194,6 +197,8 @@ impl Discarded {
     /// One more. It is not counted for its user any more.
     pub(crate) fn push(&mut self, mut record: KBox<Record>) {
         record.quota = None;
+        stats::UNPINS.up();
+        stats::PAGES.add(-(record.range.pages() as i64));
         record.next = self.0.take();
         self.0 = Some(record);
     }

@@ -105,7 +105,9 @@ impl Inner {
         }
         if closed {
             let (id, mut out) = (self.id, self.discarded.take());
+            let leases = &mut self.leases;
             self.records.sweep(&mut out, |r| {
+                super::lease::account(leases, &r.charge, -(r.range.pages() as i64));
                 trace::unpin(|| super::inode::fields(id, &r.range, r.pinner.group(), Ok(())));
             });
             self.discarded = out;

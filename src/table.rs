@@ -34,7 +34,7 @@ impl Table {
     }
 
     /// The state with the smallest key that is not below `from`.
-    fn at_or_after(&self, from: MappingKey) -> Option<Arc<InodeState>> {
+    pub(crate) fn at_or_after(&self, from: MappingKey) -> Option<Arc<InodeState>> {
         let tree = self.tree.lock();
         let cursor = tree.cursor_lower_bound(&from)?;
         let (_, state) = cursor.current();

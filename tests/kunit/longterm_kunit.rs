@@ -18,6 +18,10 @@ mod limits;
 mod limits_kunit;
 #[path = "../../src/machine.rs"]
 mod machine;
+#[path = "../../src/position.rs"]
+mod position;
+#[path = "../../src/position_kunit.rs"]
+mod position_kunit;
 #[path = "../../src/range.rs"]
 mod range;
 #[path = "../../src/range_kunit.rs"]
@@ -28,6 +32,10 @@ mod settling_kunit;
 mod slots;
 #[path = "../../src/slots_kunit.rs"]
 mod slots_kunit;
+#[path = "../../src/stats.rs"]
+mod stats;
+#[path = "../../src/stats_kunit.rs"]
+mod stats_kunit;
 
 use kernel::prelude::*;
 
