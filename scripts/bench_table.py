@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""The table of scripts/bench: reads DIR/GUEST.samples, lines 'NAME VALUE', prints
+the ratios with their targets, and leaves them in DIR/bench.txt and DIR/bench.json.
+With --limits the status is 1 if a ratio is beyond what CI tolerates."""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+
+PAGE = 4096
+ENTRY = 2 << 20
+PIN_TARGET, ABSENT_TARGET, SLAB_TARGET, SCALE_TARGET = 1.05, 1.005, 256, 1.05
+# What --limits tolerates: quick runs are short, and meet more of the noise.
+PIN_LIMIT, ABSENT_LIMIT, SCALE_LIMIT = 1.30, 1.02, 1.25
+
+
+def read_samples(lines):
+    """{name: [values]}"""
+    samples = {}
+    for line in lines:
+        words = line.split()
+        if len(words) != 2:
+            raise ValueError(f"not a sample: {line!r}")
+        samples.setdefault(words[0], []).append(float(words[1]))
+    return samples
+
+
+def spread(values):
+    """The middle half of the values, relative to the median."""
+    if len(values) < 2 or not statistics.median(values):
+        return 0.0
+    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+    return (high - low) / statistics.median(values)
+
+
+def row(group, name, ours, base, scale=1.0, target=None, limit=None):
+    """One line of the table: medians, per unit, of two lists of samples."""
+    value, reference = statistics.median(ours), statistics.median(base)
+    if not reference:
+        raise ValueError(f"{group} {name}: nothing was counted")
+    return {"group": group, "name": name, "value": value / scale,
+            "base": reference / scale, "ratio": value / reference,
+            "noise": max(spread(ours), spread(base)),
+            "rounds": min(len(ours), len(base)),
+            "target": target, "limit": limit}
+
+
+def against_anonymous(group, samples, size):
+    """Each '.../dax' against its '.../anon'."""
+    rows = []
+    for name in samples:
+        base, _, what = name.rpartition("/")
+        if what != "dax" or base.split("/")[0] not in ("pin", "unpin", "reg", "dereg"):
+            continue
+        parts = base.split("/")
+        units = 1.0
+        if "small" not in parts:
+            units = size[parts[0] in ("pin", "unpin")] / (ENTRY if "2m" in parts else PAGE)
+        target = None if "small" in parts else PIN_TARGET
+        rows.append(row(group, base, samples[name], samples[base + "/anon"], units,
+                        target, target and PIN_LIMIT))
+    return rows
+
+
+def against_unpatched(group, ours, base):
+    """Each sample of the patched kernel against the unpatched one."""
+    return [row(group, name, values, base[name], 1.0, ABSENT_TARGET, ABSENT_LIMIT)
+            for name, values in ours.items() if name != "pins/bytes"]
+
+
+def slab(samples):
+    """Bytes for each MR: a difference, not a ratio."""
+    rows = []
+    for name in ("slab/live/dax/all", "slab/after/dax/all"):
+        if name not in samples:
+            continue
+        ours = statistics.median(samples[name])
+        base = statistics.median(samples[name.replace("dax", "anon")])
+        rows.append({"group": "slab", "name": name.split("/")[1], "value": ours,
+                     "base": base, "more": ours - base, "rounds": 1, "noise": 0.0,
+                     "target": SLAB_TARGET, "limit": SLAB_TARGET * 2})
+    return rows
+
+
+def scaling(samples):
+    """With all of the load against the least of it."""
+    rows = []
+    names = {}
+    for name in samples:
+        if name.startswith("scale/"):
+            _, what, load = name.split("/")
+            names.setdefault(what, []).append(int(load))
+    for what, loads in names.items():
+        low, high = min(loads), max(loads)
+        rows.append(row("scale", f"{what}, load {high} % : {low} %",
+                        samples[f"scale/{what}/{high}"], samples[f"scale/{what}/{low}"],
+                        1.0, SCALE_TARGET, SCALE_LIMIT))
+    return rows
+
+
+def exactness(samples):
+    """Loops of n turns of two instructions: what is counted beyond them."""
+    rows = []
+    for name, values in samples.items():
+        if name.startswith("loop/"):
+            turns = int(name.split("/")[1])
+            rows.append(row("exact", f"{2 * turns} instructions", values,
+                            [2.0 * turns], 1.0))
+            rows[-1]["rounds"] = len(values)
+    return rows
+
+
+def table(guests):
+    """All rows of what was measured; guests: {name: samples}."""
+    rows = []
+    for name, samples in guests.items():
+        if name.startswith("patched-"):
+            fs = name.split("-")[1]
+            size = {True: samples.get("pins/bytes", [0])[0],
+                    False: samples.get("mrs/bytes", [0])[0]}
+            rows += exactness(samples)
+            rows += against_anonymous(fs, samples, size)
+            rows += slab(samples)
+            rows += scaling(samples)
+    for what in ("absent", "nodax"):
+        if f"{what}-patched" in guests and f"{what}-unpatched" in guests:
+            rows += against_unpatched(what, guests[f"{what}-patched"],
+                                      guests[f"{what}-unpatched"])
+    return rows
+
+
+def measure_of(entry):
+    """What is held against target and limit."""
+    return entry["more"] if "more" in entry else entry["ratio"]
+
+
+def beyond(entry, key):
+    """Is it worse than its target, or its limit?"""
+    return entry[key] is not None and measure_of(entry) > entry[key]
+
+
+def text(rows):
+    """For people."""
+    lines = [f"{'':8} {'':38} {'ours':>12} {'base':>12} {'ratio':>8} {'target':>7} {'noise':>7}"]
+    for entry in rows:
+        shown = f"{entry['more']:+8.0f}" if "more" in entry else f"{entry['ratio']:8.4f}"
+        target = f"{entry['target']:7g}" if entry["target"] is not None else " " * 7
+        lines.append(f"{entry['group']:8} {entry['name']:38} {entry['value']:12.1f} "
+                     f"{entry['base']:12.1f} {shown} {target} {entry['noise']:6.2%}"
+                     + (" MISSED" if beyond(entry, "target") else ""))
+    return "\n".join(lines) + "\n"
+
+
+def read_guests(directory):
+    guests = {}
+    for name in sorted(os.listdir(directory)):
+        if name.endswith(".samples"):
+            with open(os.path.join(directory, name), encoding="utf-8") as f:
+                guests[name.removesuffix(".samples")] = read_samples(f)
+    return guests
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--limits", action="store_true")
+    parser.add_argument("directory")
+    args = parser.parse_args()
+    rows = table(read_guests(args.directory))
+    if not rows:
+        sys.exit("bench_table: nothing was measured")
+    out = text(rows)
+    print(out, end="")
+    with open(os.path.join(args.directory, "bench.txt"), "w", encoding="utf-8") as f:
+        f.write(out)
+    with open(os.path.join(args.directory, "bench.json"), "w", encoding="utf-8") as f:
+        json.dump({"rows": rows}, f, indent=1)
+        f.write("\n")
+    missed = [entry for entry in rows if beyond(entry, "target")]
+    over = [entry for entry in rows if beyond(entry, "limit")]
+    print(f"{len(rows)} rows, {len(missed)} beyond their target, {len(over)} beyond their limit")
+    if args.limits and over:
+        for entry in over:
+            print(f"beyond its limit of {entry['limit']}: {entry['group']} {entry['name']}",
+                  file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Many leases and memory regions, spread over many files.  What is then done
+ * to one file is to cost the same however many others there are.
+ */
+#include "ledger.h"
+#include "memory.h"
+#include "rdma.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define DIR	"/mnt/dax/scale"
+
+static const char *label;
+static int files, leases, mrs, rounds;
+static size_t size;
+static struct memory *memory;
+static struct ibv_mr **regions;
+
+/* Files apart from one another, in an order of no meaning. */
+static int nth(int i)
+{
+	return (i * 7919l + 13) % files;
+}
+
+static void path_of(int file, char *path)
+{
+	sprintf(path, DIR "/%d", file);
+}
+
+static int lease_on(int file)
+{
+	char path[64];
+	int fd;
+
+	path_of(file, path);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		die("%s", path);
+	if (fcntl(fd, F_SETLEASE, F_LONGTERM))
+		die("%s: F_SETLEASE", path);
+	return fd;
+}
+
+/* Every other page is pinned, so that no region continues another. */
+static void load(int file)
+{
+	struct memory *m = &memory[file];
+
+	m->size = size;
+	m->fd = lease_on(file);
+	if (fallocate(m->fd, 0, 0, size))
+		die("fallocate");
+	map_file(m, false);
+	for (int i = 1; i < leases; i++)
+		lease_on(file);
+	for (int i = 0; i < mrs; i++)
+		regions[file * mrs + i] = reg(m->addr + 2 * i * PAGE, PAGE);
+}
+
+static void take(void)
+{
+	for (int i = 0; i < rounds; i++) {
+		uint64_t begin, end;
+		char path[64];
+		int fd;
+
+		path_of(nth(i), path);
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		if (fd < 0)
+			die("%s", path);
+		begin = now();
+		if (fcntl(fd, F_SETLEASE, F_LONGTERM))
+			die("F_SETLEASE");
+		end = now();
+		sample(end - begin, "scale/take/%s", label);
+		begin = now();
+		if (fcntl(fd, F_SETLEASE, F_UNLCK))
+			die("F_UNLCK");
+		end = now();
+		sample(end - begin, "scale/release/%s", label);
+		close(fd);
+	}
+}
+
+static void pin(void)
+{
+	for (int i = 0; i < rounds; i++) {
+		char *addr = memory[nth(i)].addr + PAGE;
+		uint64_t begin, end;
+		struct ibv_mr *mr;
+
+		begin = now();
+		mr = reg(addr, PAGE);
+		end = now();
+		sample(end - begin, "scale/reg/%s", label);
+		begin = now();
+		dereg(mr);
+		end = now();
+		sample(end - begin, "scale/dereg/%s", label);
+	}
+}
+
+/* All of what is on record, as `longterm ls` reads it. */
+static void list(void)
+{
+	static char buffer[1 << 16];
+	uint64_t begin = now(), end;
+	long lines = -1;	/* the header */
+	ssize_t n;
+	int fd = open(HOLDERS, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0) return; /* XXX */
+	if (fd < 0)
+		die(HOLDERS);
+	while ((n = read(fd, buffer, sizeof(buffer))) > 0)
+		for (ssize_t i = 0; i < n; i++)
+			lines += buffer[i] == '\n';
+	if (n < 0)
+		die(HOLDERS);
+	end = now();
+	close(fd);
+	if (lines != (long)files * (leases + mrs))
+		die("%ld lines in " HOLDERS " of %ld leases and pins", lines,
+		    (long)files * (leases + mrs));
+	sample((end - begin) / lines, "scale/ls-a-line/%s", label);
+}
+
+/* Truncates the files whose numbers it reads; says when it began and ended. */
+static void breaker(int from, int to)
+{
+	uint64_t times[2];
+	char path[64];
+	int file;
+
+	while (read(from, &file, sizeof(file)) == sizeof(file)) {
+		path_of(file, path);
+		times[0] = now();
+		if (truncate(path, size - 2 * PAGE))
+			die("truncate of %s", path);
+		times[1] = now();
+		if (write(to, times, sizeof(times)) != sizeof(times))
+			die("pipe");
+	}
+	/* What is in our copy of the output buffer is the parent's to write. */
+	_exit(0);
+}
+
+static void broken(int file, int to, int from, const sigset_t *notice)
+{
+	const struct timespec limit = { .tv_sec = 20 }, no_time = { 0 };
+	uint64_t told, times[2];
+
+	if (write(to, &file, sizeof(file)) != sizeof(file))
+		die("pipe");
+	if (sigtimedwait(notice, NULL, &limit) < 0)
+		die("no SIGIO");
+	told = now();
+	dereg(regions[file * mrs + mrs - 1]);
+	if (read(from, times, sizeof(times)) != sizeof(times))
+		die("the breaker has failed");
+	/* The other leases' notices. */
+	while (sigtimedwait(notice, NULL, &no_time) > 0)
+		;
+	sample(told - times[0], "scale/break-to-notice/%s", label);
+	sample(times[1] - times[0], "scale/break-to-end/%s", label);
+}
+
+static void limits(void)
+{
+	struct rlimit many = { 1 << 20, 1 << 20 };
+
+	if (setrlimit(RLIMIT_NOFILE, &many))
+		die("RLIMIT_NOFILE");
+}
+
+int main(int argc, char **argv)
+{
+	int to[2], from[2];
+	sigset_t notice;
+	pid_t pid;
+
+	if (argc != 6)
+		die("usage: scale LABEL FILES LEASES-A-FILE MRS-A-FILE ROUNDS");
+	label = argv[1];
+	files = number(argv[2]);
+	leases = number(argv[3]);
+	mrs = number(argv[4]);
+	rounds = number(argv[5]);
+	size = 2 * mrs * PAGE;
+	sigemptyset(&notice);
+	sigaddset(&notice, SIGIO);
+	sigprocmask(SIG_BLOCK, &notice, NULL);
+	limits();
+	if (pipe2(to, O_CLOEXEC) || pipe2(from, O_CLOEXEC))
+		die("pipe");
+	pid = fork();
+	if (pid < 0)
+		die("fork");
+	if (!pid) {
+		close(to[1]);
+		breaker(to[0], from[1]);
+	}
+
+	memory = calloc(files, sizeof(*memory));
+	regions = calloc((size_t)files * mrs, sizeof(*regions));
+	if (!memory || !regions || mkdir(DIR, 0700))
+		die(DIR);
+	open_rdma();
+	for (int i = 0; i < files; i++)
+		load(i);
+	take();
+	pin();
+	list();
+	/* Each file once: after its break, its leases are to be taken again. */
+	for (int i = 0; i < rounds && i < files; i++)
+		broken(nth(i), to[1], from[0], &notice);
+	close(to[1]);
+	waitpid(pid, NULL, 0);
+	return 0;
+}
