@@ -108,20 +108,22 @@ static void pin(void)
 static void list(void)
 {
 	static char buffer[1 << 16];
-	uint64_t begin = now(), end;
-	long lines = -1;	/* the header */
-	ssize_t n;
 	int fd = open(HOLDERS, O_RDONLY | O_CLOEXEC);
+	long lines = -1;	/* the header */
+	uint64_t begin, end;
+	ssize_t n;
 
-	if (fd < 0) return; /* XXX */
 	if (fd < 0)
 		die(HOLDERS);
+	mark(true);
+	begin = now();
 	while ((n = read(fd, buffer, sizeof(buffer))) > 0)
 		for (ssize_t i = 0; i < n; i++)
 			lines += buffer[i] == '\n';
 	if (n < 0)
 		die(HOLDERS);
 	end = now();
+	mark(false);
 	close(fd);
 	if (lines != (long)files * (leases + mrs))
 		die("%ld lines in " HOLDERS " of %ld leases and pins", lines,
