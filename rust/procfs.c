@@ -145,10 +145,13 @@ void lt_proc_place(struct seq_file *m, const char *comm,
 		seq_putc(m, '-');
 	seq_putc(m, ' ');
 
-	if (path && lt_reachable(path))
-		seq_path(m, path, LT_ESCAPED);
-	else
+	if (!path)
 		seq_putc(m, '-');
+	/* As getcwd(2) says it, for what another mount namespace has. */
+	else if (!lt_reachable(path))
+		seq_puts(m, "(unreachable)");
+	if (path)
+		seq_path(m, path, LT_ESCAPED);
 	seq_putc(m, '\n');
 }
 

@@ -90,5 +90,37 @@ def punch_and_fill(_ops, path, until):
     return count
 
 
-LOOPS = {"pin_and_check": pin_and_check, "pin_mr": pin_mr,
+def come_and_go(_ops, path, until):
+    """Leases, records and breaks of a file, ever new ones."""
+    count = 0
+    while time.monotonic() < until:
+        fd = os.open(path, os.O_RDWR)
+        calls.setlease(fd, calls.F_LONGTERM)
+        addr = calls.mmap(fd, SIZE)
+        pages = pins.UringPages(addr, 1 + count % 7)
+        # Where nobody pins anything.
+        calls.fallocate(fd, calls.PUNCH_HOLE, SIZE // 2, 4096)
+        pages.unpin()
+        calls.munmap(addr, SIZE)
+        os.close(fd)
+        count += 1
+    return count
+
+
+def read_view(_ops, path, until):
+    """Whether the module is there or goes just now."""
+    count = 0
+    while time.monotonic() < until:
+        try:
+            with open(path, "rb") as f:
+                f.read()
+            count += 1
+        except OSError as e:
+            if e.errno not in (errno.ENOENT, errno.EIO):
+                raise
+    return count
+
+
+LOOPS = {"come_and_go": come_and_go, "read_view": read_view,
+         "pin_and_check": pin_and_check, "pin_mr": pin_mr,
          "cut_and_grow": cut_and_grow, "punch_and_fill": punch_and_fill}
