@@ -2,7 +2,7 @@
 # What people type. kbuild does not read this file: it prefers Kbuild.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test kunit e2e bench check kernels module programs setup clean distclean
+.PHONY: help demo test kunit e2e bench check kernels module programs tools setup clean distclean
 
 help:
 	@echo 'make demo       set everything up, then show a truncate that waits for an RDMA holder'
@@ -13,6 +13,7 @@ help:
 	@echo 'make check      formatting, lints, checkpatch'
 	@echo 'make module     longterm.ko for the guest; with KDIR=BUILD for your own kernel'
 	@echo 'make programs   the example and the test programs'
+	@echo 'make tools      the longterm command: ls, watch, events, timeline, doctor'
 	@echo 'make kernels    the patched, the unpatched and the debug kernel'
 	@echo 'make clean      remove what was built in this checkout'
 	@echo 'make distclean  also the cache: $${LONGTERM_CACHE:-~/.cache/longterm}'
@@ -45,6 +46,10 @@ kernels:
 
 programs:
 	@scripts/setup programs
+
+tools:
+	@scripts/setup tools
+	@scripts/where tools
 
 # With KDIR the module is built here, with your own compiler, for your kernel
 # (LLVM=1 if that kernel was built so).

@@ -93,6 +93,16 @@ lt_module() {
 	printf '%s/module-%s-%s\n' "$LT_CACHE" "$1" "$key"
 }
 
+# Where the command of tools/ is.
+lt_tools() {
+	local key
+	key=$({
+		lt_root_key
+		lt_files "$LT_TOP"/tools/{Cargo.toml,Cargo.lock,longterm} "$LT_TOP/scripts/build-tools"
+	} | lt_hash)
+	printf '%s/tools-%s\n' "$LT_CACHE" "$key"
+}
+
 # Where compiled programs are: the kernel's selftests, and our own. Ours come
 # second, so that they win.
 lt_programs_dirs() {

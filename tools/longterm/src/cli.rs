@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The command line. Help, manual pages and completions are made from it.
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+const AFTER: &str = "Exit status: 0 if all is well, 1 if not (doctor: something is wrong), \
+2 for a command line that makes no sense.";
+
+/// Who holds the files of DAX filesystems, who waits for them, and for how long
+#[derive(Parser)]
+#[command(name = "longterm", version, after_help = AFTER)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// List leases, pins and breaks
+    Ls(Ls),
+    /// List them again and again
+    Watch(Watch),
+    /// Print what happens, while it happens
+    Events(Events),
+    /// Draw leases, pins, breaks and signals over time, as SVG
+    Timeline(Timeline),
+    /// Say what is loaded, set and counted
+    Status(Status),
+    /// Print the counters in Prometheus' text format
+    Metrics,
+    /// Find out why a lease or a pin would fail, and what to do
+    Doctor(Doctor),
+    /// Print the completions for a shell
+    Completions {
+        /// The shell they are for
+        shell: Shell,
+    },
+    /// Print the manual page, or write all of them to a directory
+    #[command(hide = true)]
+    Man {
+        /// A directory for longterm.1 and a page for each command
+        dir: Option<PathBuf>,
+    },
+}
+
+/// Which lines are wanted.
+#[derive(Args, Clone, Default)]
+pub(crate) struct Filter {
+    /// Only this file, by whatever name
+    #[arg(long, value_name = "PATH")]
+    pub(crate) file: Option<PathBuf>,
+    /// Only this process
+    #[arg(long, value_name = "N")]
+    pub(crate) pid: Option<u32>,
+}
+
+#[derive(Args)]
+pub(crate) struct Ls {
+    /// One JSON array instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) filter: Filter,
+}
+
+#[derive(Args)]
+pub(crate) struct Watch {
+    /// Seconds between two looks
+    #[arg(short = 'i', long, default_value_t = 1.0, value_parser = seconds)]
+    pub(crate) interval: f64,
+    /// End after so many looks
+    #[arg(short = 'n', long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+    #[command(flatten)]
+    pub(crate) filter: Filter,
+}
+
+#[derive(Args)]
+pub(crate) struct Events {
+    /// A JSON object for each event instead of a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// End after so many events
+    #[arg(short = 'n', long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+    #[command(flatten)]
+    pub(crate) filter: Filter,
+}
+
+#[derive(Args)]
+pub(crate) struct Timeline {
+    /// What trace-cmd has recorded, or the text of a 'trace' file of tracefs [default: trace.dat]
+    #[arg(conflicts_with = "live")]
+    pub(crate) trace: Option<PathBuf>,
+    /// The file to write, - for standard output
+    #[arg(short, long, value_name = "FILE.svg")]
+    pub(crate) output: PathBuf,
+    /// A file that the trace is about, to be shown by name
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) path: Vec<PathBuf>,
+    /// The line above the picture
+    #[arg(short, long, value_name = "TEXT")]
+    pub(crate) title: Option<String>,
+    /// Run CMD (all that follows) and draw what happens meanwhile; ends with its status
+    #[arg(long, value_name = "CMD", num_args = 1.., allow_hyphen_values = true)]
+    pub(crate) live: Vec<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Status {
+    /// One JSON object instead of lines
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Doctor {
+    /// Files that should be leased, or directories [default: all DAX mounts]
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(s) if (0.01..=86400.0).contains(&s) => Ok(s),
+        _ => Err("seconds, from 0.01 to 86400".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn all_behind_live_is_the_command() {
+        let cli = Cli::parse_from(["longterm", "timeline", "-o", "x.svg", "--live", "ls", "-l"]);
+        let Command::Timeline(t) = cli.command else {
+            panic!("another command");
+        };
+        assert_eq!(t.live, ["ls", "-l"]);
+    }
+
+    #[test]
+    fn an_interval_has_bounds() {
+        assert!(seconds("0.5").is_ok());
+        for bad in ["0", "-1", "nan", "inf", "x", ""] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+    }
+}
