@@ -10,6 +10,8 @@
 
 #include <linux/fs.h>
 
+#define PIECE	(64 * MIB)
+
 struct memory {
 	char *addr;
 	size_t size;
@@ -103,8 +105,12 @@ static inline struct memory leased_file(const char *name, size_t size,
 
 	snprintf(m.path, sizeof(m.path), "/mnt/dax/%s", name);
 	m.fd = open(m.path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (m.fd < 0 || fallocate(m.fd, 0, 0, size))
-		die("%s of %zu bytes", m.path, size);
+	if (m.fd < 0)
+		die("%s", m.path);
+	/* By pieces: one of a GiB would end in the midst of a 2 MiB entry. */
+	for (size_t at = 0; at < size; at += PIECE)
+		if (fallocate(m.fd, 0, at, size - at < PIECE ? size - at : PIECE))
+			die("%s of %zu bytes", m.path, size);
 	if (fcntl(m.fd, F_SETLEASE, F_LONGTERM))
 		die("%s: F_SETLEASE", m.path);
 	map_file(&m, huge);
@@ -120,6 +126,8 @@ static inline void forget(struct memory *m)
 		die("%s: F_UNLCK", m->path);
 	close(m->fd);
 	unlink(m->path);
+	/* Only then are the blocks free, and the next file is of one piece. */
+	sync();
 }
 
 #endif /* BENCH_MEMORY_H */
