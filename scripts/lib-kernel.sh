@@ -103,6 +103,17 @@ lt_tools() {
 	printf '%s/tools-%s\n' "$LT_CACHE" "$key"
 }
 
+# lt_kmod FLAVOUR: the directory of the tests' module for that kernel.
+lt_kmod() {
+	local kernel key
+	kernel=$(lt_kernel "$1") || return 1
+	key=$({
+		echo "${kernel##*/}"
+		lt_files "$LT_TOP/tests/kmod"
+	} | lt_hash)
+	printf '%s/kmod-%s-%s\n' "$LT_CACHE" "$1" "$key"
+}
+
 # Where compiled programs are: the kernel's selftests, and our own. Ours come
 # second, so that they win.
 lt_programs_dirs() {

@@ -18,6 +18,7 @@ FS = os.environ.get("LONGTERM_FS", "ext4")
 KERNEL = os.environ.get("LONGTERM_KERNEL", "patched")
 SLOW = float(os.environ.get("LONGTERM_SLOW",
                             "4" if KERNEL == "debug" else "1"))
+LONG = bool(os.environ.get("LONGTERM_LONG"))    # tests/e2e/run --long
 TRACING = "/sys/kernel/tracing"
 INSTANCE = TRACING + "/instances/e2e"
 MIB = 1 << 20

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0
+"""
+Very many pins and unpins by eight threads, and in between whether the folios count
+what the threads say.
+"""
+import collections
+import subprocess
+
+from lib import calls, guest, pintest, pinwalk
+from lib.case import test
+from lib.pinspace import HUGE, PER_HUGE, File, Space
+
+PAGE = pintest.PAGE
+if guest.KERNEL == "debug":
+    CALLS, CHECKPOINTS = (50000, 20) if guest.LONG else (1600, 2)
+else:
+    CALLS, CHECKPOINTS = (1000000, 50) if guest.LONG else (8000, 4)
+Pinned = collections.namedtuple("Pinned", "file first pages through")
+
+
+class Storm:
+    """tests/e2e/bin/pinstorm, between its checkpoints."""
+
+    def __init__(self, seed, paths):
+        self.process = subprocess.Popen(
+            [guest.BIN + "/pinstorm", str(seed), str(CALLS), str(CHECKPOINTS),
+             *paths], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True)
+
+    def checkpoint(self):
+        """(calls so far, what is pinned by what the threads say)"""
+        pinned = []
+        for line in self.process.stdout:
+            words = line.split()
+            if words[0] == "checkpoint":
+                return int(words[1]), pinned
+            if len(words) != 4 or words[3] not in ("rdma", "io_uring", "other"):
+                raise AssertionError(f"pinstorm: {line}")
+            pinned.append(Pinned(*map(int, words[:3]), words[3]))
+        raise AssertionError(f"pinstorm ended: {self.process.wait()}")
+
+    def go_on(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+
+def expected_counts(pinned, files, dev):
+    """Long-term pins of each folio, {head: pins}, by how each kind pins."""
+    pages = [dev.look(f.fd, 0, f.size // PAGE) for f in files]
+    counts = collections.Counter({p.head: 0 for f in pages for p in f})
+    for pin in pinned:
+        part = pages[pin.file][pin.first:pin.first + pin.pages]
+        heads = [p.head for p in part]
+        # io_uring leaves one pin on each of several folios of the same size.
+        if pin.through == "io_uring" and len({p.order for p in part}) == 1:
+            heads = set(heads)
+        counts.update(heads)
+    return counts
+
+
+def check_folios(t, pinned, files, dev, where):
+    for head, pins in expected_counts(pinned, files, dev).items():
+        seen = dev.look_at(head)[0]
+        if (seen.all, seen.longterm) != (pins, pins):
+            raise AssertionError(f"{where}: folio {head:#x} has {pins} pins, "
+                                 f"counts {seen}")
+
+
+@test(limit=3000 if guest.LONG else 120)
+def eight_threads(t):
+    """Eight threads; compared with what they themselves say, at rest."""
+    seed = pinwalk.new_seed()
+    print(f"# seed {seed}", flush=True)
+    paths = [t.path() for _ in range(4)]
+    files = [File(path, 4 if n < 3 else 2) for n, path in enumerate(paths)]
+    space, dev = Space(8 * HUGE), pintest.Pintest()
+    for number, file in enumerate(files):
+        for region in range(file.regions):
+            # The third has both; the one with the slots single pages only.
+            space.touch(file, region, huge=number < 2 or
+                        (number == 2 and region % 2))
+    t.eq([dev.look(f.fd, PER_HUGE)[0].order for f in files], [9, 9, 9, 0],
+         "orders of the second region's folios")
+    for file in files:
+        calls.setlease(file.fd, calls.F_LONGTERM)
+    s = Storm(seed, paths)
+    for point in range(CHECKPOINTS + 1):
+        done, pinned = s.checkpoint()
+        where = f"seed {seed}, checkpoint {point}, {done} calls"
+        check_folios(t, pinned, files, dev, where)
+        s.go_on()
+    t.eq(s.process.wait(60 * guest.SLOW), 0, "pinstorm's status")
+    t.eq(pinned, [], "pinned at the end")
+    print(f"# {done} calls, {CHECKPOINTS + 1} checkpoints", flush=True)
+    for file in files:
+        calls.setlease(file.fd, calls.F_UNLCK)
+        file.close()
+    dev.close()
