@@ -61,7 +61,7 @@ void lt_proc_pause(void)
 /* Could current open /proc/PID/maps of that process? */
 static bool lt_may_look(struct pid *tgid, struct task_struct *task)
 {
-#ifdef LONGTERM_HAS_VIEW
+#if LONGTERM_OPS_ABI >= 3
 	return longterm_may_look(tgid);
 #else
 	/* ptrace_may_access() is not for modules: the part of it that is sure. */
