@@ -11,7 +11,6 @@ from lib.case import test
 SIZE = 4 * guest.MIB
 PAGE = 4096
 FILE = "/proc/" + view.HOLDERS
-SECONDS = 2 * guest.SLOW
 
 
 def read_in_pieces(path, size):
@@ -37,13 +36,13 @@ def populate(t, count):
 @test
 def in_pieces(t):
     """The same, whatever the size of the buffer, and from wherever."""
-    populate(t, 300)
+    populate(t, 100)
     whole = read_in_pieces(FILE, 1 << 20)
-    t.eq(len(view.parse(whole.decode())), 302, "lines")
+    t.eq(len(view.parse(whole.decode())), 102, "lines")
     for size in 1, 7, 100, 4095, 4096, 4097, 65536:
         t.true(read_in_pieces(FILE, size) == whole, f"in pieces of {size}")
     fd = os.open(FILE, os.O_RDONLY)
-    for at in len(whole), 5, len(whole) - 3, 4096, 0, 10000, 4095:
+    for at in len(whole), 5, len(whole) - 3, 4096, 0, len(whole) // 2, 4095:
         got = os.pread(fd, 1000, at)
         t.true(got and whole[at:].startswith(got) or at == len(whole),
                f"at {at}")
@@ -92,13 +91,12 @@ def while_all_changes(t):
             want |= {(guest.inode_of(path), what, start, p.pid) for what, start
                      in (("lease", 0), ("pin", offset * PAGE),
                          ("pin", (300 + offset) * PAGE))}
-    until = time.monotonic() + SECONDS
-    work = [t.proc().go.loop("come_and_go", path, until)
+    readers, stop = [t.proc() for _ in range(2)], t.path()
+    mine, moved = {p.pid for p in procs}, 0
+    work = [t.proc().go.loop("come_and_go", path, stop)
             for path in busy + busy]
-    readers = [t.proc() for _ in range(2)]
-    rounds, moved = 0, 0
-    mine = {p.pid for p in procs}
-    while time.monotonic() < until:
+    guest.wait_for(lambda: len(view.lines()) > len(want), "the others", 30)
+    for _ in range(10):
         texts = [r.go.read(FILE) for r in readers]
         texts = [x.result() for x in texts]
         texts.append(read_in_pieces(FILE, 300).decode())
@@ -111,10 +109,10 @@ def while_all_changes(t):
                      if s["what"] == "lease"]
             t.eq(len(set(names)), len(names), "a lease twice")
             moved += len(lines) > len(got)
-            rounds += 1
+    t.true(moved, "never a line of the others")
+    guest.write(stop, "")
     counts = [w.result(60 * guest.SLOW) for w in work]
-    t.true(min(counts) > 1, f"rounds of the others: {counts}")
-    t.true(rounds > 3 and moved, f"{rounds} reads, {moved} with others")
+    t.true(min(counts) > 0, f"rounds of the others: {counts}")
 
 
 def cost(t, count):
@@ -169,14 +167,14 @@ def without_the_module(t):
     t.eq(len(view.lines(path)), 2, "lines")
 
 
-@test(limit=60)
+@test(limit=90)
 def unload_while_it_is_read(t):
     """Readers that never stop don't keep it, and find it again."""
-    readers = [t.proc() for _ in range(2)]
-    until = time.monotonic() + 2 * SECONDS
-    work = [r.go.loop("read_view", FILE, until) for r in readers]
+    readers, stop = [t.proc() for _ in range(2)], t.path()
+    work = [r.go.loop("read_view", FILE, stop) for r in readers]
     for _ in range(2):
         guest.must("rmmod", "longterm")
         insmod()
+    guest.write(stop, "")
     for w in work:
         t.true(w.result(60) > 1, "reads")

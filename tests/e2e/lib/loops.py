@@ -90,10 +90,12 @@ def punch_and_fill(_ops, path, until):
     return count
 
 
-def come_and_go(_ops, path, until):
-    """Leases, records and breaks of a file, ever new ones."""
+def come_and_go(_ops, path, stop):
+    """
+    Leases, records and breaks of a file, ever new ones.  Until a file is there.
+    """
     count = 0
-    while time.monotonic() < until:
+    while not os.path.exists(stop):
         fd = os.open(path, os.O_RDWR)
         calls.setlease(fd, calls.F_LONGTERM)
         addr = calls.mmap(fd, SIZE)
@@ -107,10 +109,10 @@ def come_and_go(_ops, path, until):
     return count
 
 
-def read_view(_ops, path, until):
-    """Whether the module is there or goes just now."""
+def read_view(_ops, path, stop):
+    """Whether the module is there or goes just now; likewise."""
     count = 0
-    while time.monotonic() < until:
+    while not os.path.exists(stop):
         try:
             with open(path, "rb") as f:
                 f.read()
@@ -118,6 +120,8 @@ def read_view(_ops, path, until):
         except OSError as e:
             if e.errno not in (errno.ENOENT, errno.EIO):
                 raise
+            # It is loaded by another process, which needs a processor.
+            time.sleep(0.01)
     return count
 
 
