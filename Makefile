@@ -2,7 +2,7 @@
 # What people type. kbuild does not read this file: it prefers Kbuild.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test kunit e2e bench check kernels module programs tools setup clean distclean
+.PHONY: help demo test kunit e2e bench check kernels module programs tools setup install-headers clean distclean
 
 help:
 	@echo 'make demo       set everything up, then show a truncate that waits for an RDMA holder'
@@ -14,6 +14,7 @@ help:
 	@echo 'make module     longterm.ko for the guest; with KDIR=BUILD for your own kernel'
 	@echo 'make programs   the example and the test programs'
 	@echo 'make tools      the longterm command: ls, watch, events, timeline, doctor'
+	@echo 'make install-headers PREFIX=/usr/local   <linux/longterm.h> and longterm.pc for your programs'
 	@echo 'make kernels    the patched, the unpatched and the debug kernel'
 	@echo 'make clean      remove what was built in this checkout'
 	@echo 'make distclean  also the cache: $${LONGTERM_CACHE:-~/.cache/longterm}'
@@ -50,6 +51,12 @@ programs:
 tools:
 	@scripts/setup tools
 	@scripts/where tools
+
+PREFIX ?= /usr/local
+install-headers:
+	install -D -m 644 include/uapi/linux/longterm.h $(DESTDIR)$(PREFIX)/include/linux/longterm.h
+	install -d $(DESTDIR)$(PREFIX)/share/pkgconfig
+	sed 's|@PREFIX@|$(PREFIX)|' tools/longterm.pc.in >$(DESTDIR)$(PREFIX)/share/pkgconfig/longterm.pc
 
 # With KDIR the module is built here, with your own compiler, for your kernel
 # (LLVM=1 if that kernel was built so).
