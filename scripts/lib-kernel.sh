@@ -98,7 +98,7 @@ lt_tools() {
 	local key
 	key=$({
 		lt_root_key
-		lt_files "$LT_TOP"/tools/{Cargo.toml,Cargo.lock,longterm} "$LT_TOP/scripts/build-tools"
+		lt_files "$LT_TOP"/tools/{Cargo.toml,Cargo.lock,lib,longterm} "$LT_TOP/scripts/build-tools"
 	} | lt_hash)
 	printf '%s/tools-%s\n' "$LT_CACHE" "$key"
 }

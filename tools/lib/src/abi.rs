@@ -52,9 +52,9 @@ pub(crate) const EOF: u64 = i64::MAX as u64;
 
 const TYPE: u32 = 0xb9;
 pub(crate) const IOC_LEASE: u32 = TYPE << 8;
-pub(crate) const IOC_INFO: u32 = TYPE << 8 | 1;
-pub(crate) const IOC_BREAK: u32 = TYPE << 8 | 2;
-pub(crate) const IOC_ADOPT: u32 = TYPE << 8 | 3;
+pub(crate) const IOC_INFO: u32 = (TYPE << 8) | 1;
+pub(crate) const IOC_BREAK: u32 = (TYPE << 8) | 2;
+pub(crate) const IOC_ADOPT: u32 = (TYPE << 8) | 3;
 
 pub(crate) const LEASE_UNBREAKABLE: u32 = 1 << 0;
 pub(crate) const LEASE_NONBLOCK: u32 = 1 << 1;
