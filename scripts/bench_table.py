@@ -20,9 +20,11 @@ PIN_LIMIT, ABSENT_LIMIT, SCALE_LIMIT = 1.30, 1.02, 1.25
 
 
 def read_samples(lines):
-    """{name: [values]}"""
+    """{name: [values]}; lines with # are for bench_profile.py."""
     samples = {}
     for line in lines:
+        if line.startswith("#"):
+            continue
         words = line.split()
         if len(words) != 2:
             raise ValueError(f"not a sample: {line!r}")

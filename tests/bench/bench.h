@@ -72,13 +72,26 @@ sample(uint64_t value, const char *format, ...)
 	printf(" %llu\n", (unsigned long long)value);
 }
 
-/* A no-op that a plugin of QEMU finds, to count what runs in between. */
-static inline void mark(bool begin)
+/*
+ * What runs from here to count_end() is counted by function, if QEMU has our
+ * plugin (plugin/count.c); else these are two no-ops.
+ */
+static inline void __attribute__((format(printf, 1, 2)))
+count_begin(const char *format, ...)
 {
-	if (begin)
-		__asm__ volatile("nopl 0x12345678(%%rax)" : : : "memory");
-	else
-		__asm__ volatile("nopl 0x13345678(%%rax)" : : : "memory");
+	va_list args;
+
+	va_start(args, format);
+	printf("#count ");
+	vprintf(format, args);
+	va_end(args);
+	printf("\n");
+	__asm__ volatile("nopl 0x12345678(%%rax)" : : : "memory");
+}
+
+static inline void count_end(void)
+{
+	__asm__ volatile("nopl 0x13345678(%%rax)" : : : "memory");
 }
 
 static inline unsigned long number(const char *text)

@@ -34,18 +34,18 @@ static void large(const struct memory *m, const char *size, const char *what)
 		struct ibv_mr *mr;
 
 		settled();
-		mark(true);
+		count_begin("reg/%s/one/%s", size, what);
 		begin = now();
 		mr = reg(m->addr, m->size);
 		end = now();
-		mark(false);
+		count_end();
 		sample(end - begin, "reg/%s/one/%s", size, what);
 		check(m, m->size);
-		mark(true);
+		count_begin("dereg/%s/one/%s", size, what);
 		begin = now();
 		dereg(mr);
 		end = now();
-		mark(false);
+		count_end();
 		sample(end - begin, "dereg/%s/one/%s", size, what);
 	}
 }
@@ -61,20 +61,20 @@ static void small(const struct memory *m, size_t length, const char *size,
 		uint64_t begin, end;
 
 		settled();
-		mark(true);
+		count_begin("reg/%s/small/%s", size, what);
 		begin = now();
 		for (int k = 0; k < MANY; k++)
 			mrs[k] = reg(m->addr + k * step, length);
 		end = now();
-		mark(false);
+		count_end();
 		sample((end - begin) / MANY, "reg/%s/small/%s", size, what);
 		check(m, MANY * length);
-		mark(true);
+		count_begin("dereg/%s/small/%s", size, what);
 		begin = now();
 		for (int k = 0; k < MANY; k++)
 			dereg(mrs[k]);
 		end = now();
-		mark(false);
+		count_end();
 		sample((end - begin) / MANY, "dereg/%s/small/%s", size, what);
 	}
 }

@@ -27,16 +27,17 @@ struct gup_test {
 static int gup, rounds;
 static unsigned int gup_flags = FOLL_WRITE | FOLL_LONGTERM;
 
-static void run(const struct memory *m, unsigned long cmd, struct gup_test *t)
+static void run(const struct memory *m, unsigned long cmd, struct gup_test *t,
+		const char *name)
 {
 	int rc;
 
 	t->addr = (uintptr_t)m->addr;
 	t->size = m->size;
 	t->gup_flags = gup_flags;
-	mark(true);
+	count_begin("gup/%s/%s", name, m->fd < 0 ? "anon" : "dax");
 	rc = ioctl(gup, cmd, t);
-	mark(false);
+	count_end();
 	if (rc)
 		die("gup_test");
 	if (t->size != m->size)
@@ -45,7 +46,8 @@ static void run(const struct memory *m, unsigned long cmd, struct gup_test *t)
 }
 
 /* The same once more, watched: each page comes on record exactly once. */
-static void check(const struct memory *m, unsigned long cmd, struct gup_test *t)
+static void check(const struct memory *m, unsigned long cmd, struct gup_test *t,
+		  const char *name)
 {
 	unsigned long long bytes;
 	struct stat st;
@@ -53,7 +55,7 @@ static void check(const struct memory *m, unsigned long cmd, struct gup_test *t)
 	if (fstat(m->fd, &st))
 		die("fstat");
 	watch(true);
-	run(m, cmd, t);
+	run(m, cmd, t, name);
 	watch(false);
 	bytes = watched(st.st_ino);
 	if (bytes != m->size)
@@ -70,12 +72,12 @@ static void measure(const struct memory *m, unsigned long cmd,
 		/* What the module does later is not this round's. */
 		if (m->fd >= 0)
 			settled();
-		run(m, cmd, &t);
+		run(m, cmd, &t, name);
 		sample(t.get_delta_usec * 1000, "pin/%s/%s", name, what);
 		sample(t.put_delta_usec * 1000, "unpin/%s/%s", name, what);
 	}
 	if (m->fd >= 0)
-		check(m, cmd, &t);
+		check(m, cmd, &t, name);
 }
 
 static void both_ways(const struct memory *m, const char *size, const char *what)

@@ -115,7 +115,7 @@ static void list(void)
 
 	if (fd < 0)
 		die(HOLDERS);
-	mark(true);
+	count_begin("ls/%s", label);
 	begin = now();
 	while ((n = read(fd, buffer, sizeof(buffer))) > 0)
 		for (ssize_t i = 0; i < n; i++)
@@ -123,7 +123,7 @@ static void list(void)
 	if (n < 0)
 		die(HOLDERS);
 	end = now();
-	mark(false);
+	count_end();
 	close(fd);
 	if (lines != (long)files * (leases + mrs))
 		die("%ld lines in " HOLDERS " of %ld leases and pins", lines,
