@@ -30,7 +30,17 @@ story() {
 		follows "$1" "dereg: 2 MiB" "lease taken" "pin: 1 MiB" "A holder that does not"
 }
 
-plan 8
+# Marks and signals, in the order of the lanes; what a pointer shows is not looked at.
+drawn() {
+	local what
+	python3 -c 'import sys, xml.etree.ElementTree as e; e.parse(sys.argv[1])' "$1" || return
+	for what in "A holder that reacts" "A holder that does not" /mnt/dax/file "longterm_rdma " "shrink " \
+		"pin 0..2 MiB" "SIGIO " "SIGBUS " "done after " "notified, "; do
+		grep -q "$what" "$1" || { cat "$1"; echo "no '$what'"; return 1; }
+	done
+}
+
+plan 10
 for fs in ext4 xfs; do
 	mkdir "$work/$fs"
 	check "$fs.runs" "$top/scripts/demo" --fs "$fs" --keep "$work/$fs"
@@ -39,5 +49,6 @@ for fs in ext4 xfs; do
 	check "$fs.tells_the_story" story "$work/$fs/timeline"
 	check "$fs.lines_are_events" "$top/tests/e2e/match_timeline.py" \
 		"$work/$fs/timeline" "$work/$fs/trace"
+	check "$fs.draws_the_story" drawn "$work/$fs/timeline.svg"
 done
 finish

@@ -164,7 +164,7 @@ fn thousands_of_pins_make_no_large_file() {
 fn pins_at_once_lie_below_one_another_or_together() {
     let pins = |count: u64| {
         let mut lines: Vec<String> = (0..count)
-            .map(|n| event(n * 1000, "pin", 2, 5, (n * 4096, (n + 1) * 4096), 0))
+            .map(|n| event(n * 1000, "pin", 2, 5, (2 * n * 4096, (2 * n + 1) * 4096), 0))
             .collect();
         lines.push(event(100_000, "lease_take", 2, 5, ALL, 0));
         draw(&lines)

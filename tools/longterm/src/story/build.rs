@@ -9,6 +9,9 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
+/// Pieces of a region follow one another at once; this is ample for a slow machine.
+const PIECE: u64 = 100_000_000;
+
 /// What is not over yet.
 #[derive(Default)]
 struct Doing {
@@ -120,7 +123,7 @@ impl Place {
         };
         match name.as_str() {
             "lease_take" if *result == 0 => lane.lease_begins(bar(BarKind::Lease, now)),
-            "pin" if *result == 0 => lane.pins.push(bar(BarKind::Pin, now)),
+            "pin" if *result == 0 => lane.pin(bar(BarKind::Pin, now)),
             "lease_take" | "pin" | "deny" => lane.sign(now, SignKind::Refused(*result)),
             "lease_release" => lane.lease_ends(now, began),
             "lease_revoke" => {
@@ -237,6 +240,18 @@ impl Doing {
     fn close_lease(&mut self, now: u64) {
         self.bars
             .extend(self.lease.take().map(|b| Bar { to: now, ..b }));
+    }
+
+    /// The kernel pins a large region piece by piece: that is one pin to whoever asked for it.
+    fn pin(&mut self, new: Bar) {
+        let piece = self
+            .pins
+            .iter_mut()
+            .find(|p| p.end == Some(new.start) && new.from - p.to < PIECE);
+        match piece {
+            Some(pin) => (pin.end, pin.to) = (new.end, new.to),
+            None => self.pins.push(new),
+        }
     }
 
     /// A record may be closed whole or in other pieces than it was made of.

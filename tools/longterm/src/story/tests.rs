@@ -153,6 +153,27 @@ fn pins_that_go_in_pieces() {
 }
 
 #[test]
+fn pieces_of_a_region_are_one_pin() {
+    let s = story(&[
+        (0, "pin", 5, 0, 4096, 0),
+        (1, "pin", 5, 4096, 8192, 0),
+        (2, "pin", 5, 8192, 12288, 0),
+        (500, "pin", 5, 12288, 16384, 0),
+        (600, "unpin", 5, 0, 12288, 0),
+    ]);
+    let lane = &s.files[0].lanes[0];
+    let ranges: Vec<_> = lane
+        .bars
+        .iter()
+        .map(|b| (b.start, b.end, b.from / MS, b.to / MS))
+        .collect();
+    assert_eq!(
+        ranges,
+        [(0, Some(12288), 0, 600), (12288, Some(16384), 500, 600)]
+    );
+}
+
+#[test]
 fn the_ladder_of_a_break() {
     let events = [
         step(10, "idle", "notified"),
