@@ -48,7 +48,7 @@ def elf_file(sections, symbols, kind=2):
     return nops.Elf(head + body + b"".join(heads))
 
 
-def kernel(text, at=0x10, listing="", functions=(("hook", 0, 0x40),)):
+def kernel(text, at=0x10, listing="", functions=(("hook", 0, 0x40),), aside=""):
     """A kernel with one branch on each key, at TEXT + at."""
     entries = b""
     table = DATA + 0x100
@@ -66,7 +66,7 @@ def kernel(text, at=0x10, listing="", functions=(("hook", 0, 0x40),)):
          ("longterm_key", DATA, 16, OBJECT, 1, 2), ("dax_pin_key", DATA + 0x18, 16, OBJECT, 1, 2),
          ("__start___jump_table", table, 0, 0, 1, 2),
          ("__stop___jump_table", table + len(entries), 0, 0, 1, 2)])
-    return nops.Kernel(elf, lambda names: listing)
+    return nops.Kernel(elf, lambda what: aside if what.startswith("--section") else listing)
 
 
 def module(text=LONG_NOP, sites=1):
@@ -91,6 +91,7 @@ GOOD = (b"\x90" * 0x10 + LONG_NOP + b"\xc3").ljust(0x30, b"\xcc") + call(0x30) +
 GOOD_LISTING = """
 0000000000001000 <hook>:
     1000:      \tpushq\t%rbp
+    1008:      \tpopq\t%rbp
     1010:      \tnopl\t(%rax,%rax)
     1015:      \tretq
     1030:      \tcallq\t0x1070 <__longterm_x>
@@ -134,6 +135,15 @@ class Look(unittest.TestCase):
         both = (("hook", 0, 0x40), ("tail", 0x48, 8))
         there, wrong = nops.look(kernel(text, listing=listing, functions=both), module())
         self.assertEqual((there, wrong), (BOTH | {"always tail __longterm_x"}, []))
+
+    def test_by_way_of_another_section(self):
+        listing = GOOD_LISTING.replace("pushq\t%rbp", "jmp\t0x9000 <.altinstr_aux>")
+        aside = " 9000: \ttestb\t$1, 0x10(%rip)\n 9007: \tjne\t0x1010 <hook+0x10>\n 900d: \tjmp\t0x1015"
+        there, wrong = nops.look(kernel(GOOD, listing=listing, aside=aside), module())
+        self.assertEqual((there, wrong), (BOTH, []))
+        there, wrong = nops.look(kernel(GOOD, listing=listing, aside=aside.replace("0x1010", "0x1030")),
+                                 module())
+        self.assertEqual((there, wrong), (BOTH | {"always hook __longterm_x"}, []))
 
     def test_what_it_can_not_follow(self):
         listing = GOOD_LISTING.replace("pushq\t%rbp", "jmpq\t*%rax")
