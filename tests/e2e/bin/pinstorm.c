@@ -149,8 +149,9 @@ static void pin(struct thread *t, int i)
 
 	if (i < GUPS) {
 		p->file = nr_files - 1;
-		p->pages = 1 + below(t, SLOT);
-		p->first = (t->number * GUPS + i) * SLOT + below(t, SLOT + 1 - p->pages);
+		/* Never its last page: what is side by side is one record. */
+		p->pages = 1 + below(t, SLOT - 1);
+		p->first = (t->number * GUPS + i) * SLOT + below(t, SLOT - p->pages);
 		gup.addr = (uintptr_t)where(p);
 		gup.size = p->pages * PAGE;
 		gup.flags |= below(t, 2) << 1;	/* by pin_user_pages_fast() */
