@@ -162,11 +162,10 @@ impl PinnedDrop for Fasync {
 ///
 /// # Invariants
 ///
-/// Owns a reference to the path, and write access to the mount if `write`. The path's inode has
-/// the address space `mapping`.
+/// Owns a reference to the path, and write access to the mount if `write`. The path has an inode,
+/// as nothing takes it from a dentry that somebody else refers to.
 pub(crate) struct KeptFile {
     path: kb::path,
-    mapping: NonNull<kb::address_space>,
     write: bool,
 }
 
@@ -181,18 +180,18 @@ impl KeptFile {
         let mut path = kb::path::default();
         // SAFETY: The file is valid. On success the path has been written and referenced.
         to_result(unsafe { bindings::lt_path_get(file.0.as_ptr(), write, &mut path) })?;
-        // INVARIANT: `lt_path_get()` has taken both and compared the address spaces.
-        Ok(Self {
-            path,
-            mapping: file.mapping().as_non_null(),
-            write,
-        })
+        // INVARIANT: `lt_path_get()` has taken both and looked at the inode.
+        Ok(Self { path, write })
     }
 
     /// The file's address space.
     pub(crate) fn mapping(&self) -> Mapping<'_> {
-        // SAFETY: By the invariant the path keeps the inode whose address space this is.
-        unsafe { Mapping::from_raw(self.mapping) }
+        // SAFETY: By the invariant the path keeps an inode, and every inode has an address space.
+        unsafe {
+            Mapping::from_raw(NonNull::new_unchecked(bindings::lt_path_mapping(
+                &self.path,
+            )))
+        }
     }
 }
 

@@ -107,6 +107,12 @@ void lt_path_put(struct path *path, bool write)
 	path_put(path);
 }
 
+/* Of a path from lt_path_get(). */
+struct address_space *lt_path_mapping(const struct path *path)
+{
+	return d_inode(path->dentry)->i_mapping;
+}
+
 struct pid *lt_get_pid(struct pid *pid)
 {
 	return get_pid(pid);
@@ -117,6 +123,11 @@ const struct pid *lt_current_group(void)
 {
 	if (!in_task() || (current->flags & PF_KTHREAD))
 		return NULL;
+	return task_tgid(current);
+}
+
+const struct pid *lt_current_tgid(void)
+{
 	return task_tgid(current);
 }
 
@@ -134,6 +145,11 @@ bool lt_current_alone(void)
 {
 	/* Not thread_group_empty(): a leader that has exited stays listed. */
 	return atomic_read(&current->signal->live) == 1;
+}
+
+const struct cred *lt_current_cred(void)
+{
+	return current_cred();
 }
 
 const struct cred *lt_get_current_cred(void)

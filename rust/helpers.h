@@ -30,13 +30,16 @@ int lt_setown(struct file *filp);
 void lt_disown(struct file *filp, const struct pid *tgid);
 int lt_path_get(struct file *filp, bool write, struct path *out);
 void lt_path_put(struct path *path, bool write);
+struct address_space *lt_path_mapping(const struct path *path);
 
 /* Processes. */
 struct pid *lt_get_pid(struct pid *pid);
 const struct pid *lt_current_group(void);
+const struct pid *lt_current_tgid(void);
 void lt_current_comm(char *comm);
 u64 lt_current_exec_id(void);
 bool lt_current_alone(void);
+const struct cred *lt_current_cred(void);
 const struct cred *lt_get_current_cred(void);
 bool lt_may_signal(struct pid *tgid, u64 exec_id, const struct cred *cred);
 bool lt_runs_on(struct pid *tgid, const struct mm_struct *mm);

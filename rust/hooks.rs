@@ -9,6 +9,7 @@ use super::{
     file::OpenFile,
     mapping::{Mapping, MappingKey},
     process::{GroupId, MmKey},
+    tag::Tag,
 };
 use kernel::{
     bindings as kb,
@@ -42,6 +43,13 @@ pub(crate) trait Operations: Send + Sync {
     fn pin_commit(&self, pin: &PinRequest<'_>, token: &Self::Token, pages: u64) -> Result;
     /// Nothing was pinned, or it was unpinned.
     fn pin_abort(&self, token: &Self::Token);
+    /// The owner of the tag is about to unpin its pages: until [`Self::untag_end`] nobody knows how many
+    /// of them are still pinned.
+    fn untag_begin(&self, tag: &Tag<'_>);
+    /// All but one of the tag's pins on each folio are about to go.
+    fn fold(&self, tag: &Tag<'_>);
+    /// All pins of the tag have gone. Its caller has locks: no file or path may be given back.
+    fn untag_end(&self, tag: &mut Tag<'_>);
     /// A page of the mapping lost a pin, in the context of `by`; [`None`] where that says nothing
     /// about whose it was. Any context.
     fn unpin(&self, mapping: MappingKey, by: Option<GroupId>);
@@ -121,6 +129,12 @@ impl<'a> PinRequest<'a> {
     /// Is it another process's address space?
     pub(crate) fn foreign(&self) -> bool {
         self.0.foreign
+    }
+
+    /// The tag of whoever pins.
+    pub(crate) fn tag(&self) -> Option<Tag<'a>> {
+        // SAFETY: By the invariant; the tag outlives the call, and is used in it only.
+        unsafe { Tag::from_raw(self.0.tag) }
     }
 }
 

@@ -37,10 +37,15 @@ impl MappingKey {
         Self(0)
     }
 
+    /// For the C side, as a key only.
+    pub(super) fn as_ptr(self) -> *const kb::address_space {
+        self.0 as *const kb::address_space
+    }
+
     /// Wakes the breakers that wait for this mapping.
     pub(crate) fn wake(self) {
         // SAFETY: `longterm_wake()` uses the pointer as a key only.
-        unsafe { bindings::longterm_wake(self.0 as *const kb::address_space) }
+        unsafe { bindings::longterm_wake(self.as_ptr()) }
     }
 }
 
@@ -85,10 +90,6 @@ impl Mapping<'_> {
     /// Its identity.
     pub(crate) fn key(&self) -> MappingKey {
         MappingKey::of(self.0.as_ptr())
-    }
-
-    pub(super) fn as_non_null(&self) -> NonNull<kb::address_space> {
-        self.0
     }
 
     fn inode(&self) -> *const kb::inode {

@@ -14,6 +14,7 @@ pub(crate) mod procfs;
 pub(crate) mod registration;
 pub(crate) mod report;
 pub(crate) mod sysctl;
+pub(crate) mod tag;
 pub(crate) mod trace;
 pub(crate) mod user;
 mod vtable;

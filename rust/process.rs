@@ -205,12 +205,20 @@ impl Identity {
         &self.comm
     }
 
-    /// The same process, having run nothing else in between, with the same credentials?
-    pub(crate) fn same(&self, other: &Self) -> bool {
-        self.id() == other.id()
+    /// That of the current process, to compare: nothing has to be referenced for it.
+    pub(crate) fn current_id() -> IdentityId {
+        // SAFETY: All read fields of the current task, which has credentials.
+        unsafe {
+            IdentityId(
+                GroupId(bindings::lt_current_tgid() as usize),
+                bindings::lt_current_exec_id(),
+                bindings::lt_current_cred() as usize,
+            )
+        }
     }
 
-    /// Something to compare: equal for two that are [the same](Self::same).
+    /// Something to compare: equal for the same process, having run nothing else in between, with
+    /// the same credentials.
     pub(crate) fn id(&self) -> IdentityId {
         IdentityId(self.group.id(), self.exec_id, self.cred.as_ptr() as usize)
     }

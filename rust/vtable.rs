@@ -17,6 +17,7 @@ use super::{
     mapping::MappingKey,
     process::GroupId,
     registration::IMPLEMENTATION,
+    tag::Tag,
 };
 use kernel::{
     bindings as kb,
@@ -38,6 +39,9 @@ pub(super) fn table<T: Operations>() -> bindings::longterm_ops {
         pin_begin: Some(pin_begin::<T>),
         pin_commit: Some(pin_commit::<T>),
         pin_abort: Some(pin_abort::<T>),
+        untag_begin: Some(untag_begin::<T>),
+        fold: Some(fold::<T>),
+        untag_end: Some(untag_end::<T>),
         unpin: Some(unpin::<T>),
         break_begin: Some(break_begin::<T>),
         break_poll: Some(break_poll::<T>),
@@ -172,6 +176,36 @@ unsafe extern "C" fn pin_abort<T: Operations>(pin: *mut bindings::longterm_pin) 
     // SAFETY: A hook, the last one for a share that `pin_begin()` said yes for.
     let (this, token) = unsafe { (implementation::<T>(), take_token::<T>(pin)) };
     this.pin_abort(&token);
+}
+
+/// # Safety
+///
+/// For the kernel, which keeps to what `struct longterm_ops` or its work queue promises.
+unsafe extern "C" fn untag_begin<T: Operations>(tag: *mut bindings::longterm_tag) {
+    // SAFETY: A hook, with a tag that only its caller uses.
+    if let (this, Some(tag)) = unsafe { (implementation::<T>(), Tag::from_raw(tag)) } {
+        this.untag_begin(&tag);
+    }
+}
+
+/// # Safety
+///
+/// For the kernel, which keeps to what `struct longterm_ops` or its work queue promises.
+unsafe extern "C" fn fold<T: Operations>(tag: *mut bindings::longterm_tag) {
+    // SAFETY: As in `untag_begin()`.
+    if let (this, Some(tag)) = unsafe { (implementation::<T>(), Tag::from_raw(tag)) } {
+        this.fold(&tag);
+    }
+}
+
+/// # Safety
+///
+/// For the kernel, which keeps to what `struct longterm_ops` or its work queue promises.
+unsafe extern "C" fn untag_end<T: Operations>(tag: *mut bindings::longterm_tag) {
+    // SAFETY: As in `untag_begin()`.
+    if let (this, Some(mut tag)) = unsafe { (implementation::<T>(), Tag::from_raw(tag)) } {
+        this.untag_end(&mut tag);
+    }
 }
 
 /// # Safety

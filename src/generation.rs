@@ -4,19 +4,20 @@
 
 use super::{
     breaker::Closed,
-    inode::{Inner, WHOLE_FILE},
+    inode::{fields, Inner, WHOLE_FILE},
     kapi::{
         process::{Comm, ThreadGroup},
         report,
         trace, //
     },
-    lease::State,
+    lease::{Lease, State},
     machine::{Action, Input, Phase},
     range::PageRange,
     record::{Charge, Record},
     records::Party,
     stats,
 };
+use core::num::NonZeroU64;
 use kernel::prelude::*;
 
 /// How a holder is stopped.
@@ -24,6 +25,16 @@ use kernel::prelude::*;
 enum Stop {
     Sigbus,
     Sigkill,
+}
+
+/// The lease that pins are charged to.
+fn charged_to<'a>(leases: &'a mut [Lease], charge: &Charge) -> Option<&'a mut Lease> {
+    let Charge::Lease { id, .. } = *charge else {
+        return None;
+    };
+    // The oldest come first, and names rise.
+    let i = leases.binary_search_by_key(&id, |l| l.id).ok()?;
+    leases.get_mut(i)
 }
 
 impl Inner {
@@ -55,12 +66,7 @@ impl Inner {
             }
             // SIGBUS was for other pages of its process.
             record.stopped_at = None;
-            let Charge::Lease { id, .. } = record.charge else {
-                continue;
-            };
-            // The oldest come first, and names rise.
-            if let Ok(i) = self.leases.binary_search_by_key(&id, |l| l.id) {
-                let lease = &mut self.leases[i];
+            if let Some(lease) = charged_to(&mut self.leases, &record.charge) {
                 lease.overdue = lease.state == State::Revoked;
             }
         }
@@ -144,7 +150,7 @@ impl Inner {
     pub(crate) fn had_time(&self, record: &Record, now: u64) -> bool {
         record
             .stopped_at
-            .is_none_or(|at| now.saturating_sub(at) >= self.machine.period())
+            .is_none_or(|at| now.saturating_sub(at.get()) >= self.machine.period())
     }
 
     /// The current task is breaker `id`; notes which holders in its way it could kill(2).
@@ -188,21 +194,17 @@ impl Inner {
         self.settle();
         for i in 0..self.records.len() {
             let record = &self.records[i];
-            let Charge::Lease { id, .. } = record.charge else {
+            if record.young || !self.in_the_way(record, by) {
                 continue;
-            };
-            // The oldest come first, and names rise.
-            let Ok(lease) = self.leases.binary_search_by_key(&id, |l| l.id) else {
-                continue;
-            };
-            if self.leases[lease].state != State::Revoked
-                && !record.young
-                && self.in_the_way(record, by)
-            {
-                self.leases[lease].state = State::Revoked;
-                stats::REVOKED.up();
-                let holder = &self.leases[lease].holder;
-                trace::lease_revoke(|| self.fields(&WHOLE_FILE, holder, Ok(())));
+            }
+            let id = self.id;
+            match charged_to(&mut self.leases, &record.charge) {
+                Some(lease) if lease.state != State::Revoked => {
+                    lease.state = State::Revoked;
+                    stats::REVOKED.up();
+                    trace::lease_revoke(|| fields(id, &WHOLE_FILE, &lease.holder, Ok(())));
+                }
+                _ => (),
             }
         }
     }
@@ -252,7 +254,7 @@ impl Inner {
             let record = &mut self.records[i];
             record.spent |= spent;
             if hit {
-                record.stopped_at = Some(now);
+                record.stopped_at = NonZeroU64::new(now);
             }
         }
     }

@@ -66,9 +66,7 @@ pub(crate) fn line(table: &Table, at: &mut Position) -> Option<Line> {
         if at.at_begin() {
             // What is due anyway, so that nobody is shown who has let go.
             table.with(&state, |_, inner| {
-                if inner.records.lost(false) {
-                    inner.settle();
-                }
+                inner.settle_if_lost(false);
             });
         }
         let inner = state.inner.lock();
@@ -183,7 +181,7 @@ impl Inner {
             range: record.range,
             pages: record.range.pages(),
             who: record.pinner.group().clone(),
-            through: "other",
+            through: record.through.name(),
             kind: match record.charge {
                 Charge::Automatic => "automatic",
                 Charge::Orphan { .. } => "orphan",

@@ -8,7 +8,8 @@
 //! 2. the table's mutex (`table.rs`): held for a look-up, an insertion or a removal only, never
 //!    together with an inode's mutex;
 //! 3. an inode's mutex, [`InodeState::inner`]: never two of them;
-//! 4. the quotas' mutex (`quota.rs`) and the alarm's (`clock.rs`), each a leaf;
+//! 4. the quotas' mutex (`quota.rs`) and the alarm's (`clock.rs`), each a leaf; so is that of the
+//!    records that wait to be dropped (`table.rs`), which is not taken with an inode's;
 //! 5. what the C side takes for itself: the fasync list's, `i_pages`, siglock.
 //!
 //! Under 2 and 3 no lock of a filesystem, no `i_rwsem` and no `mmap_lock` is taken; files and paths
@@ -110,6 +111,8 @@ pub(crate) struct Inner {
     pub(crate) machine: Machine,
     /// Tasks that wait for [`InodeState::quiet`].
     pub(crate) waiters: u32,
+    /// Pins have gone, whoever had them: breakers are to look again.
+    pub(crate) stirred: bool,
     /// Records to be dropped after unlocking.
     pub(crate) discarded: Discarded,
     last_id: u64,
@@ -126,6 +129,7 @@ impl Inner {
             closed: KVec::new(),
             machine: Machine::new(),
             waiters: 0,
+            stirred: false,
             discarded: Discarded::new(),
             last_id: 0,
         }
@@ -168,9 +172,10 @@ impl Inner {
 
     /// Is a record charged to this lease?
     pub(crate) fn charged(&self, lease: LeaseId) -> bool {
-        self.records
-            .iter()
-            .any(|r| matches!(r.charge, Charge::Lease { id, .. } if id == lease))
+        // The oldest come first, and names rise.
+        self.leases
+            .binary_search_by_key(&lease, |l| l.id)
+            .is_ok_and(|i| self.leases[i].pages > 0)
     }
 
     /// What a pin by `group`, on its own memory, through an open file with lease `on_file` is

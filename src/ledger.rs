@@ -7,9 +7,29 @@
 //! of several goes. Whatever is decided, at least as many pages stay on record on each folio as it
 //! has pins, and in the name of whoever may have them. And a holder may lose its process only if
 //! both together leave no doubt that it still holds.
+//!
+//! Records with a tag are different: their owners say when the pins go. What they stand for is taken
+//! from the counts first; the rest is the others'.
 
 use super::range::PageRange;
 use core::ops::Range;
+
+/// How many pins a record stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Claim {
+    /// One for each page, as long as the counts do not say that they have gone.
+    Loose,
+    /// One for each page, until its owner says that they go.
+    Tagged,
+    /// As before, but only one for each folio is sure to stay.
+    Folded {
+        /// The page before its first one is its owner's, too: where both are on one folio, the pin
+        /// of that folio is the other record's.
+        joined: bool,
+    },
+    /// Its owner is at it: any number, at most one for each page.
+    Going,
+}
 
 /// A record, as far as it matters here.
 pub(crate) trait Entry {
@@ -20,6 +40,8 @@ pub(crate) trait Entry {
     fn range(&self) -> PageRange;
     /// Its kind.
     fn kind(&self) -> Self::Kind;
+    /// Its pins.
+    fn claim(&self) -> Claim;
     /// May its process have unpinned something?
     fn suspect(&self) -> bool;
     /// Does its process unpin nothing just now? Then either all of its pins are there or none.
@@ -60,8 +82,12 @@ impl<K: Copy + PartialEq> Kinds<K> {
 #[derive(Clone, Copy)]
 pub(crate) struct Cell<K> {
     range: PageRange,
+    /// Where a record has one pin for each.
+    folios: u64,
     pins: u64,
     exact: bool,
+    /// Some that are on record are just going.
+    going: bool,
     recorded: u64,
     /// Pins that are on record and are not there.
     missing: u64,
@@ -82,8 +108,10 @@ impl<K: Copy + PartialEq> Cell<K> {
     pub(crate) fn new(range: PageRange, pins: u64, exact: bool) -> Self {
         Self {
             range,
+            folios: 0,
             pins,
             exact: exact || pins == 0,
+            going: false,
             recorded: 0,
             missing: 0,
             all: Kinds::None,
@@ -95,6 +123,16 @@ impl<K: Copy + PartialEq> Cell<K> {
         }
     }
 
+    /// Where it is.
+    pub(crate) fn range(&self) -> PageRange {
+        self.range
+    }
+
+    /// Says how many folios it has, which has to be known where a record is [`Claim::Folded`].
+    pub(crate) fn consists_of(&mut self, folios: u64) {
+        self.folios = folios;
+    }
+
     /// Does the one who is looked at hold something here, beyond doubt?
     ///
     /// It does if the pins are more than all the others can have. More pins than are on record
@@ -104,14 +142,31 @@ impl<K: Copy + PartialEq> Cell<K> {
         self.exact && self.pins <= self.recorded && self.pins > others
     }
 
-    fn pages(&self, range: &PageRange) -> u64 {
+    /// How many pins the record of `range` can have here.
+    fn most(&self, range: &PageRange) -> u64 {
         self.range.intersection(range).map_or(0, |r| r.pages())
+    }
+
+    /// How many it has for certain, by what its owner says.
+    fn least(&self, range: &PageRange, claim: Claim) -> u64 {
+        match claim {
+            Claim::Loose | Claim::Going => 0,
+            Claim::Tagged => self.most(range),
+            // Its first page lies behind a border of the cell: that is one folio.
+            Claim::Folded { joined: true } if self.range.first() < range.first() => 0,
+            Claim::Folded { .. } => self.folios,
+        }
     }
 
     /// May pins be missing here of someone who is a `suspect` or not?
     fn suspects(&self, suspect: bool) -> bool {
         suspect || self.all.one()
     }
+}
+
+/// May it be closed here?
+fn open<E: Entry>(entry: &E) -> bool {
+    !entry.closed() && entry.claim() == Claim::Loose
 }
 
 /// How far a doubt spreads from record to record before all is in doubt.
@@ -121,10 +176,11 @@ const SPREADS: usize = 8;
 pub(crate) struct Ledger<'a, K>(&'a mut [Cell<K>]);
 
 impl<'a, K: Copy + PartialEq> Ledger<'a, K> {
-    /// Compares the cells with the records that have pages there, and closes those whose pins have
-    /// gone. All pages of the records must lie in the cells.
+    /// Compares the cells with the records that have pages there, and closes those without a tag
+    /// whose pins have gone. All pages of the records must lie in the cells.
     pub(crate) fn settle<E: Entry<Kind = K>>(cells: &'a mut [Cell<K>], entries: &mut [E]) -> Self {
         let mut ledger = Self(cells);
+        ledger.set_aside(entries);
         ledger.record(entries);
         ledger.close_empty(entries);
         // What is settled in one place can settle another; more of it can wait.
@@ -145,7 +201,11 @@ impl<'a, K: Copy + PartialEq> Ledger<'a, K> {
     /// Only compares them.
     pub(crate) fn compare<E: Entry<Kind = K>>(cells: &'a mut [Cell<K>], entries: &[E]) -> Self {
         let mut ledger = Self(cells);
-        ledger.record(entries);
+        for entry in entries {
+            for (cell, pins) in ledger.of_mut(entry) {
+                cell.recorded = cell.recorded.saturating_add(pins);
+            }
+        }
         ledger
     }
 
@@ -155,6 +215,8 @@ impl<'a, K: Copy + PartialEq> Ledger<'a, K> {
         own: impl Iterator<Item = &'e E> + Clone,
         range: &PageRange,
     ) -> bool {
+        // What is going counts as if it were somebody else's.
+        let own = own.filter(|entry| entry.claim() != Claim::Going);
         for entry in own.clone() {
             for (cell, pages) in self.of_mut(entry) {
                 cell.own = cell.own.saturating_add(pages);
@@ -172,9 +234,12 @@ impl<'a, K: Copy + PartialEq> Ledger<'a, K> {
         certain
     }
 
-    /// Is every pin that is on record on `entry`'s folios there?
+    /// Is every pin that is on record on `entry`'s folios there? With a tag that is not asked.
     pub(crate) fn complete<E: Entry<Kind = K>>(&self, entry: &E) -> bool {
-        self.of(entry).all(|(c, _)| c.exact && c.missing == 0)
+        !open(entry)
+            || self
+                .of(entry)
+                .all(|(c, _)| c.exact && c.missing == 0 && !c.going)
     }
 
     fn touched(&self, range: &PageRange) -> Range<usize> {
@@ -183,7 +248,7 @@ impl<'a, K: Copy + PartialEq> Ledger<'a, K> {
         from..to.max(from)
     }
 
-    /// The cells of a record, and how many pages it has in each.
+    /// The cells of a record, and how many pins it may have in each.
     fn of<'s, E: Entry<Kind = K>>(
         &'s self,
         entry: &E,
@@ -191,7 +256,7 @@ impl<'a, K: Copy + PartialEq> Ledger<'a, K> {
         let range = entry.range();
         self.0[self.touched(&range)]
             .iter()
-            .map(move |c| (c, c.pages(&range)))
+            .map(move |c| (c, c.most(&range)))
     }
 
     fn of_mut<'s, E: Entry<Kind = K>>(
@@ -201,13 +266,31 @@ impl<'a, K: Copy + PartialEq> Ledger<'a, K> {
         let range = entry.range();
         let touched = self.touched(&range);
         self.0[touched].iter_mut().map(move |c| {
-            let pages = c.pages(&range);
-            (c, pages)
+            let pins = c.most(&range);
+            (c, pins)
         })
     }
 
-    fn record<E: Entry<Kind = K>>(&mut self, entries: &[E]) {
+    /// Takes the pins of records with a tag out of the counts. What is going may have gone.
+    fn set_aside<E: Entry<Kind = K>>(&mut self, entries: &[E]) {
         for entry in entries {
+            let (range, claim) = (entry.range(), entry.claim());
+            if claim == Claim::Loose {
+                continue;
+            }
+            for (cell, _) in self.of_mut(entry) {
+                cell.pins = cell.pins.saturating_sub(cell.least(&range, claim));
+                cell.going |= claim == Claim::Going;
+            }
+        }
+        // There are never too few: where none are left, there are none.
+        for cell in self.0.iter_mut() {
+            cell.exact |= cell.pins == 0;
+        }
+    }
+
+    fn record<E: Entry<Kind = K>>(&mut self, entries: &[E]) {
+        for entry in entries.iter().filter(|e| open(*e)) {
             for (cell, pages) in self.of_mut(entry) {
                 cell.recorded = cell.recorded.saturating_add(pages);
             }
@@ -227,7 +310,7 @@ impl<'a, K: Copy + PartialEq> Ledger<'a, K> {
     }
 
     fn close_empty<E: Entry<Kind = K>>(&mut self, entries: &mut [E]) {
-        for entry in entries {
+        for entry in entries.iter_mut().filter(|e| open(*e)) {
             if self.of(entry).all(|(cell, _)| cell.pins == 0) {
                 self.close(entry);
             }
@@ -240,12 +323,12 @@ impl<'a, K: Copy + PartialEq> Ledger<'a, K> {
             cell.all = Kinds::None;
             cell.suspects = Kinds::None;
         }
-        for entry in entries.iter().filter(|e| !e.closed()) {
+        for entry in entries.iter().filter(|e| open(*e)) {
             for (cell, _) in self.of_mut(entry) {
                 cell.all.add(entry.kind());
             }
         }
-        for entry in entries.iter().filter(|e| !e.closed()) {
+        for entry in entries.iter().filter(|e| open(*e)) {
             let suspect = entry.suspect();
             for (cell, _) in self.of_mut(entry) {
                 if cell.suspects(suspect) {
@@ -263,7 +346,7 @@ impl<'a, K: Copy + PartialEq> Ledger<'a, K> {
         }
         for _ in 0..SPREADS {
             let mut spreads = false;
-            for entry in entries.iter().filter(|e| !e.closed()) {
+            for entry in entries.iter().filter(|e| open(*e)) {
                 if self.explains(entry) && self.of(entry).any(|(c, _)| c.mixed) {
                     for (cell, _) in self.of_mut(entry) {
                         spreads |= !cell.mixed && cell.missing > 0;
@@ -297,7 +380,7 @@ impl<'a, K: Copy + PartialEq> Ledger<'a, K> {
     /// those that match to the page.
     fn close_alike<E: Entry<Kind = K>>(&mut self, entries: &mut [E], exact: bool) -> bool {
         let mut any = false;
-        for entry in entries.iter_mut().filter(|e| !e.closed()) {
+        for entry in entries.iter_mut().filter(|e| open(*e)) {
             let alike = self
                 .of(entry)
                 .all(|(c, pages)| !c.mixed && (!exact || c.missing == pages));
@@ -315,7 +398,7 @@ impl<'a, K: Copy + PartialEq> Ledger<'a, K> {
             cell.suspected = 0;
             cell.forced = 0;
         }
-        for entry in entries.iter().filter(|e| !e.closed()) {
+        for entry in entries.iter().filter(|e| open(*e)) {
             let suspect = entry.suspect();
             if self.explains(entry) {
                 for (cell, pages) in self.of_mut(entry) {
@@ -325,7 +408,7 @@ impl<'a, K: Copy + PartialEq> Ledger<'a, K> {
                 }
             }
         }
-        for entry in entries.iter().filter(|e| !e.closed()) {
+        for entry in entries.iter().filter(|e| open(*e)) {
             if self.forced(entry) {
                 for (cell, pages) in self.of_mut(entry) {
                     cell.forced = cell.forced.saturating_add(pages);
@@ -333,7 +416,7 @@ impl<'a, K: Copy + PartialEq> Ledger<'a, K> {
             }
         }
         let mut any = false;
-        for entry in entries.iter_mut().filter(|e| !e.closed()) {
+        for entry in entries.iter_mut().filter(|e| open(*e)) {
             // More forced than missing: the counts are not what any choice of records explains.
             let sound = self.of(entry).all(|(c, _)| c.forced <= c.missing);
             if sound && self.forced(entry) {

@@ -7,7 +7,7 @@ use kernel::prelude::*;
 #[kunit_tests(longterm_ledger)]
 mod tests {
     use super::super::{
-        ledger::{Cell, Entry, Ledger},
+        ledger::{Cell, Claim, Entry, Ledger},
         range::PageRange,
     };
 
@@ -21,6 +21,10 @@ mod tests {
 
         fn kind(&self) -> u32 {
             self.0
+        }
+
+        fn claim(&self) -> Claim {
+            Claim::Loose
         }
 
         fn suspect(&self) -> bool {

@@ -19,6 +19,9 @@ mod lease;
 mod ledger;
 #[cfg(CONFIG_KUNIT)]
 mod ledger_kunit;
+mod lengths;
+#[cfg(CONFIG_KUNIT)]
+mod lengths_kunit;
 mod limits;
 #[cfg(CONFIG_KUNIT)]
 mod limits_kunit;

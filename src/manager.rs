@@ -13,7 +13,8 @@ use super::{
         mapping::MappingKey,
         process::GroupId,
         procfs::{Reader, View},
-        report, //
+        report,
+        tag::Tag, //
     },
     marks::UNPINNED,
     pin::{self, Token},
@@ -77,8 +78,20 @@ impl Operations for Manager {
         pin::abort(&self.table, token);
     }
 
+    fn untag_begin(&self, tag: &Tag<'_>) {
+        pin::untag_begin(&self.table, tag);
+    }
+
+    fn fold(&self, tag: &Tag<'_>) {
+        pin::fold(&self.table, tag);
+    }
+
+    fn untag_end(&self, tag: &mut Tag<'_>) {
+        pin::untag_end(&self.table, tag);
+    }
+
     fn unpin(&self, mapping: MappingKey, by: Option<GroupId>) {
-        if stats::RECORDS.get() > 0 && UNPINNED.set(mapping, by) {
+        if UNPINNED.set(mapping, by) {
             deferred::settle_soon();
         }
     }
@@ -107,10 +120,9 @@ impl Operations for Manager {
     fn settle(&self) {
         let crowd = UNPINNED.take_crowd();
         self.table.each(|_, inner| {
-            if inner.records.lost(crowd) {
-                inner.settle();
-            }
+            inner.settle_if_lost(crowd);
         });
+        self.table.bury();
     }
 
     fn tick(&self) {

@@ -4,8 +4,9 @@
 //! at, and through whom.
 //!
 //! A pin has no owner when it goes, but most go in the context of the process that had them, and
-//! that is noted, from any context and without a lock. An inode with records has a slot for notes,
-//! and so has each thread group with records of it. What is unpinned by somebody without a slot may
+//! that is noted, from any context and without a lock. An inode with records that are closed by
+//! counting has a slot for notes, and one whose pins a breaker waits for; and so has each thread
+//! group with records of it. What is unpinned by somebody without a slot may
 //! have been anybody's: then everybody is under suspicion. So is everybody on an inode for which
 //! there was no room: more careful, not wrong.
 //!
@@ -20,7 +21,7 @@ use super::{
     slots::{Name, Slots},
 };
 use kernel::sync::{
-    atomic::{AtomicFlag, Full, Relaxed},
+    atomic::{Atomic, AtomicFlag, Full, Relaxed},
     barrier::smp_mb,
 };
 
@@ -35,8 +36,10 @@ pub(crate) static UNPINNED: Marks = Marks::new();
 /// The notes.
 pub(crate) struct Marks {
     slots: Slots<4096>,
-    /// Some inode with records has no slot; some such inode may have lost a pin.
-    crowded: AtomicFlag,
+    /// How many inodes have entered, and how many of them have no slot.
+    inodes: Atomic<i64>,
+    crowd: Atomic<i64>,
+    /// Some inode without a slot may have lost a pin.
     lost: AtomicFlag,
 }
 
@@ -48,7 +51,8 @@ impl Marks {
     const fn new() -> Self {
         Self {
             slots: Slots::new(),
-            crowded: AtomicFlag::new(false),
+            inodes: Atomic::new(0),
+            crowd: Atomic::new(0),
             lost: AtomicFlag::new(false),
         }
     }
@@ -59,6 +63,9 @@ impl Marks {
         // Orders the loss of the pin before the look at what is noted already: pairs with the
         // full barriers of taking, which come before counting.
         smp_mb(Full);
+        if self.inodes.load(Relaxed) == 0 {
+            return false;
+        }
         let group = by.and_then(|by| self.slots.leave(name(key, Some(by)), GAVE));
         let note = match group {
             Some(_) => LOST,
@@ -66,7 +73,7 @@ impl Marks {
         };
         match self.slots.leave(name(key, None), note) {
             Some(news) => news,
-            None => self.crowded.load(Relaxed) && !self.lost() && !self.lost.xchg(true, Full),
+            None => self.crowd.load(Relaxed) > 0 && !self.lost() && !self.lost.xchg(true, Full),
         }
     }
 
@@ -74,14 +81,25 @@ impl Marks {
         self.lost.load(Relaxed)
     }
 
-    /// `key` gets its first record. False if there is no slot for it.
+    /// What `key` loses is to be noted from now on. False if there is no slot for it.
     pub(crate) fn enter(&self, key: MappingKey) -> bool {
         let done = self.slots.claim(name(key, None));
         if !done {
-            // For ever: how many are left without is not worth counting.
-            self.crowded.xchg(true, Full);
+            self.crowd.add(1, Relaxed);
         }
+        // Before pins are counted: pairs with the barrier in `set()`.
+        self.inodes.add(1, Relaxed);
+        smp_mb(Full);
         done
+    }
+
+    /// No longer; `noted`: as [`Self::enter`] has said.
+    pub(crate) fn leave(&self, key: MappingKey, noted: bool) {
+        match noted {
+            true => self.slots.release(name(key, None)),
+            false => self.crowd.add(-1, Relaxed),
+        }
+        self.inodes.add(-1, Relaxed);
     }
 
     /// `group` gets its first record of `key`. False if there is no slot for it.
@@ -89,9 +107,16 @@ impl Marks {
         self.slots.claim(name(key, Some(group)))
     }
 
-    /// The last record has gone: of `key`, or of `group`. Only after its entering was successful.
-    pub(crate) fn leave(&self, key: MappingKey, group: Option<GroupId>) {
-        self.slots.release(name(key, group));
+    /// Its last one has gone. Only after its entering was successful.
+    pub(crate) fn leave_group(&self, key: MappingKey, group: GroupId) {
+        self.slots.release(name(key, Some(group)));
+    }
+
+    /// `key`, which has entered, is to be looked at again.
+    pub(crate) fn again(&self, key: MappingKey) {
+        if self.slots.leave(name(key, None), LOST).is_none() {
+            self.lost.xchg(true, Full);
+        }
     }
 
     /// Has `key`, which has a slot, lost a pin since this was last asked?

@@ -7,16 +7,18 @@ use super::{
     kapi::{
         file::KeptFile,
         hooks::PinRequest,
-        process::ThreadGroup,
+        process::{Identity, ThreadGroup},
         registration::ModuleRef,
+        tag::{Place, Tag, Through},
         trace, //
     },
     lease,
+    ledger::Claim,
     limits::Kind,
     policy,
     quota::Quotas,
     range::PageRange,
-    record::{Charge, Record},
+    record::{Charge, Piece, Record},
     stats::{self, Reason},
     table::Table,
 };
@@ -96,43 +98,56 @@ fn commit_range(
     range: PageRange,
     why: &mut Option<Reason>,
 ) -> Result {
+    let mut tag = pin.tag();
+    let known = tag.as_ref().and_then(Tag::place);
+    // Large regions come piece by piece: for all but the first nothing has to be made.
+    let known_here = known.filter(|place| place.mapping == token.state.key);
+    if let Some(place) = known_here {
+        let extended = table.with(&token.state, |_, inner| {
+            let piece = inner.piece(pin, range, why)?;
+            let extended = inner.records.extend(&piece, Some(&place));
+            if extended {
+                inner.committed(token, &piece);
+            }
+            Ok(extended)
+        });
+        if extended.unwrap_or(Err(EAGAIN))? {
+            return Ok(());
+        }
+    }
+
     let file = pin.file();
     let module = ModuleRef::get().ok_or(EOPNOTSUPP)?;
     let kept = KeptFile::new(&file, pin.shared_writable())?;
+    let through = tag.as_ref().map_or(Through::Other, Tag::through);
     // Made before the mutex is taken; dropped after it if it is not needed.
-    let mut record = Some(Record::new(
-        range,
-        pin.addr(),
-        Charge::Automatic,
-        pin.foreign(),
-        kept,
-        module,
-    )?);
+    let mut record = Some(Record::new(through, kept, module)?);
+    if let (Some(record), Some(place)) = (record.as_mut(), known) {
+        record.prev = Some(KBox::new(place, GFP_KERNEL_ACCOUNT)?);
+    }
     table
         .with(&token.state, |_, inner| {
-            if !file.mapping().protectable() {
-                return Err(EOPNOTSUPP);
-            }
-            if inner.is_closed(&range) {
-                return Err(EAGAIN);
-            }
-            let charge = charge(inner, pin, why)?;
+            let piece = inner.piece(pin, range, why)?;
             inner.records.reserve()?;
-            if let Some(new) = record.as_mut() {
-                new.charge = charge;
-                new.young = inner.machine.active();
-                new.id = inner.next_id();
-                // A region that goes on is still one record.
-                if !inner.records.extend(new) {
+            // A region that goes on is still one record.
+            if tag.is_some() || !inner.records.extend(&piece, None) {
+                let place = Place {
+                    mapping: token.state.key,
+                    first: range.first(),
+                    id: inner.next_id(),
+                };
+                if let Some(new) = record.as_mut() {
                     new.quota = Some(quotas.take(Kind::Record, token.state.key)?);
-                    record = record.take().and_then(|new| inner.records.insert(new));
+                    new.id = place.id;
+                    new.joined = known_here.is_some_and(|place| inner.ends_at(&place, &range));
+                    new.start(&piece);
                 }
-                trace::pin(|| inner.fields(&range, &ThreadGroup::current(), Ok(())));
+                record = record.take().and_then(|new| inner.records.insert(new));
+                if let Some(tag) = tag.as_mut() {
+                    tag.set(place);
+                }
             }
-            inner.forget(token.id);
-            lease::account(&mut inner.leases, &charge, range.pages() as i64);
-            stats::PINS.up();
-            stats::PAGES.add(range.pages() as i64);
+            inner.committed(token, &piece);
             Ok(())
         })
         .unwrap_or(Err(EAGAIN))
@@ -143,6 +158,56 @@ pub(crate) fn abort(table: &Table, token: &Token) {
     table.with(&token.state, |_, inner| inner.forget(token.id));
     // A breaker may have waited for this.
     token.state.key.wake();
+}
+
+/// Calls `f` for each record of a tag, the newest first; `f` returns the one before it.
+fn each_of(place: Option<Place>, mut f: impl FnMut(&Place) -> Option<Place>) {
+    let mut next = place;
+    while let Some(place) = next {
+        next = f(&place);
+    }
+}
+
+/// Changes what the records of a tag stand for.
+fn claim(table: &Table, tag: &Tag<'_>, what: impl Fn(&Record) -> Claim) {
+    each_of(tag.place(), |place| {
+        table.with_burial(place.mapping, |inner| {
+            let i = inner.records.find(place)?;
+            let record = &mut inner.records[i];
+            record.claim = what(record);
+            record.prev.as_deref().copied()
+        })?
+    });
+}
+
+/// A tag's pages are about to be unpinned. See `Operations::untag_begin`.
+pub(crate) fn untag_begin(table: &Table, tag: &Tag<'_>) {
+    claim(table, tag, |_| Claim::Going);
+}
+
+/// A tag is about to keep one pin for each folio. See `Operations::fold`.
+pub(crate) fn fold(table: &Table, tag: &Tag<'_>) {
+    claim(table, tag, |record| Claim::Folded {
+        joined: record.joined,
+    });
+}
+
+/// A tag's pages were unpinned. See `Operations::untag_end`.
+pub(crate) fn untag_end(table: &Table, tag: &mut Tag<'_>) {
+    each_of(tag.place(), |place| {
+        table.with_burial(place.mapping, |inner| {
+            let record = inner.records.remove(place)?;
+            trace::unpin(|| inner.fields(&record.range, record.pinner.group(), Ok(())));
+            let prev = record.prev.as_deref().copied();
+            let pages = record.range.pages() as i64;
+            lease::account(&mut inner.leases, &record.charge, -pages);
+            inner.discarded.push(record);
+            // What was in doubt as long as nobody knew how many of these pins were left.
+            inner.records.again();
+            prev
+        })?
+    });
+    tag.clear();
 }
 
 /// What a pin is charged to; notes `why` it can't be where its error does not say.
@@ -178,6 +243,47 @@ fn deny(pin: &PinRequest<'_>, range: &PageRange, e: Error, why: Option<Reason>) 
 }
 
 impl Inner {
+    /// Pages that the current task has pinned, if they may stay so.
+    fn piece(
+        &self,
+        pin: &PinRequest<'_>,
+        range: PageRange,
+        why: &mut Option<Reason>,
+    ) -> Result<Piece> {
+        if !pin.file().mapping().protectable() {
+            return Err(EOPNOTSUPP);
+        }
+        if self.is_closed(&range) {
+            return Err(EAGAIN);
+        }
+        Ok(Piece {
+            range,
+            addr: pin.addr(),
+            charge: charge(self, pin, why)?,
+            foreign: pin.foreign(),
+            writes: pin.shared_writable(),
+            young: self.machine.active(),
+            tagged: pin.tag().is_some(),
+            pinner: Identity::current_id(),
+        })
+    }
+
+    /// They are on record.
+    fn committed(&mut self, token: &Token, piece: &Piece) {
+        let pages = piece.range.pages() as i64;
+        trace::pin(|| self.fields(&piece.range, &ThreadGroup::current(), Ok(())));
+        self.forget(token.id);
+        lease::account(&mut self.leases, &piece.charge, pages);
+        stats::PINS.up();
+        stats::PAGES.add(pages);
+    }
+
+    /// Does a tag's newest record end where `range` begins?
+    fn ends_at(&self, place: &Place, range: &PageRange) -> bool {
+        let newest = self.records.find(place).map(|i| &self.records[i]);
+        newest.is_some_and(|record| record.range.meets(range))
+    }
+
     fn forget(&mut self, token: u64) {
         self.tokens.retain(|t| t.id != token);
     }

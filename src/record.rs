@@ -8,14 +8,17 @@ use super::{
     kapi::{
         file::KeptFile,
         mapping::Mapping,
-        process::Identity,
-        registration::ModuleRef, //
+        process::{Identity, IdentityId},
+        registration::ModuleRef,
+        tag::{Place, Through}, //
     },
     lease::LeaseId,
+    ledger::Claim,
     quota::Quota,
     range::PageRange,
     stats,
 };
+use core::{mem::size_of, num::NonZeroU64};
 use kernel::{page::PAGE_SHIFT, prelude::*};
 
 /// What a pin is charged to.
@@ -52,11 +55,12 @@ impl Charge {
 
 /// Pages that were pinned, and as far as the folios tell some of them still are.
 ///
-/// Owned by the state of its inode from `pin_commit` until settling finds no pin on its folios;
-/// all fields are protected by that state's mutex. Keeps the module loaded, the file's inode and
-/// mount. To be dropped without that mutex: giving back a path may take a filesystem's locks.
+/// Owned by the state of its inode from `pin_commit` until its tag says that the pins have gone, or
+/// without one settling finds that; all fields are protected by that state's mutex. Keeps the module
+/// loaded, the file's inode and mount. To be dropped without that mutex: giving back a path may take
+/// a filesystem's locks.
 pub(crate) struct Record {
-    /// Names it within its inode; 0 until it is there.
+    /// Names it within its inode, and rises; 0 until it is there.
     pub(crate) id: u64,
     /// The pages.
     pub(crate) range: PageRange,
@@ -71,7 +75,7 @@ pub(crate) struct Record {
     /// The ladder went by: whom it concerned was told, or could not be.
     pub(crate) spent: bool,
     /// When its pinner had SIGBUS, in milliseconds.
-    pub(crate) stopped_at: Option<u64>,
+    pub(crate) stopped_at: Option<NonZeroU64>,
     /// It is younger than the notice of the break under way.
     pub(crate) young: bool,
     /// A breaker that has the right to signal the pinner; 0 for none.
@@ -86,6 +90,14 @@ pub(crate) struct Record {
     pub(crate) doubt: bool,
     /// It is closed, and about to be taken out.
     pub(crate) gone: bool,
+    /// How many pins it stands for, and who says when they go.
+    pub(crate) claim: Claim,
+    /// With a tag: the page before its first one is the tag's, too.
+    pub(crate) joined: bool,
+    /// Through what its pages were pinned.
+    pub(crate) through: Through,
+    /// The record that was its tag's newest before it.
+    pub(crate) prev: Option<KBox<Place>>,
     /// The file.
     pub(crate) file: KeptFile,
     /// The next one in a list of records to be dropped.
@@ -93,24 +105,40 @@ pub(crate) struct Record {
     _module: ModuleRef,
 }
 
+// What a memory region costs, with its place in `records.rs`.
+static_assert!(size_of::<Record>() <= 192);
+
+/// Pages that the current task has pinned: what of a record tells whether it goes on with them.
+pub(crate) struct Piece {
+    /// The pages.
+    pub(crate) range: PageRange,
+    /// Where the first of them is mapped.
+    pub(crate) addr: usize,
+    /// What they are charged to.
+    pub(crate) charge: Charge,
+    /// They are pages of another process.
+    pub(crate) foreign: bool,
+    /// Their mapping can be written.
+    pub(crate) writes: bool,
+    /// They are younger than the notice of the break under way.
+    pub(crate) young: bool,
+    /// They have a tag.
+    pub(crate) tagged: bool,
+    /// Who has pinned them.
+    pub(crate) pinner: IdentityId,
+}
+
 impl Record {
-    /// A record of pages that the current task has pinned.
-    pub(crate) fn new(
-        range: PageRange,
-        addr: usize,
-        charge: Charge,
-        foreign: bool,
-        file: KeptFile,
-        module: ModuleRef,
-    ) -> Result<KBox<Self>> {
-        let record = KBox::new(
+    /// A record of what the current task has pinned. It still needs [`Self::start`].
+    pub(crate) fn new(through: Through, file: KeptFile, module: ModuleRef) -> Result<KBox<Self>> {
+        Ok(KBox::new(
             Self {
                 id: 0,
-                range,
-                addr,
-                charge,
+                range: PageRange::whole(),
+                addr: 0,
+                charge: Charge::Automatic,
                 pinner: Identity::current(),
-                foreign,
+                foreign: false,
                 spent: false,
                 stopped_at: None,
                 young: false,
@@ -120,14 +148,29 @@ impl Record {
                 done: false,
                 doubt: false,
                 gone: false,
+                claim: Claim::Loose,
+                joined: false,
+                through,
+                prev: None,
                 file,
                 next: None,
                 _module: module,
             },
             GFP_KERNEL_ACCOUNT,
-        )?;
-        stats::RECORDS.up();
-        Ok(record)
+        )?)
+    }
+
+    /// Says which pages.
+    pub(crate) fn start(&mut self, piece: &Piece) {
+        self.range = piece.range;
+        self.addr = piece.addr;
+        self.charge = piece.charge;
+        self.foreign = piece.foreign;
+        self.young = piece.young;
+        self.claim = match piece.tagged {
+            true => Claim::Tagged,
+            false => Claim::Loose,
+        };
     }
 
     /// User address of the first page that is in `range` too.
@@ -136,31 +179,33 @@ impl Record {
         self.addr.wrapping_add((pages as usize) << PAGE_SHIFT)
     }
 
+    /// Is it closed by what the counts say?
+    pub(crate) fn loose(&self) -> bool {
+        self.claim == Claim::Loose
+    }
+
     /// Takes over the pages of `next` if they go on where these end, in the file and in memory,
     /// and all else is the same. A large region, pinned piece by piece, stays one record.
-    pub(crate) fn absorb(&mut self, next: &Self) -> bool {
-        let fits = self.range.meets(&next.range)
+    pub(crate) fn absorb(&mut self, next: &Piece) -> bool {
+        let fits = (match next.tagged {
+            true => self.claim == Claim::Tagged,
+            false => self.loose(),
+        }) && self.range.meets(&next.range)
             && self
                 .addr
                 .wrapping_add((self.range.pages() as usize) << PAGE_SHIFT)
                 == next.addr
             && self.charge == next.charge
             && self.foreign == next.foreign
-            && self.file.writes() == next.file.writes()
+            && self.file.writes() == next.writes
             && !self.spent
             && self.young == next.young
-            && self.stopped_at == next.stopped_at
-            && self.pinner.same(&next.pinner);
+            && self.stopped_at.is_none()
+            && self.pinner.id() == next.pinner;
         if fits {
             self.range = self.range.hull(&next.range);
         }
         fits
-    }
-}
-
-impl Drop for Record {
-    fn drop(&mut self) {
-        stats::RECORDS.down();
     }
 }
 
@@ -197,8 +242,13 @@ impl Discarded {
     /// One more. It is not counted for its user any more.
     pub(crate) fn push(&mut self, mut record: KBox<Record>) {
         record.quota = None;
+        stats::RECORDS.down();
         stats::UNPINS.up();
         stats::PAGES.add(-(record.range.pages() as i64));
+        self.link(record);
+    }
+
+    fn link(&mut self, mut record: KBox<Record>) {
         record.next = self.0.take();
         self.0 = Some(record);
     }
@@ -206,6 +256,14 @@ impl Discarded {
     /// Is there none?
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_none()
+    }
+
+    /// Those of `other`, too.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        while let Some(mut record) = other.0.take() {
+            other.0 = record.next.take();
+            self.link(record);
+        }
     }
 
     /// Those so far; none are left.

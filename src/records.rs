@@ -6,16 +6,19 @@
 use super::{
     kapi::{
         mapping::MappingKey,
-        process::GroupId, //
+        process::GroupId,
+        tag::Place, //
     },
+    lengths::Lengths,
     marks::UNPINNED,
     range::PageRange,
-    record::{Discarded, Record},
+    record::{Discarded, Piece, Record},
+    stats,
 };
 use core::ops::{Deref, DerefMut};
 use kernel::{alloc::kvec::InsertError, prelude::*};
 
-/// How many records are tried that a new one may continue. The pieces of a region come one after
+/// How many records are tried that a new one without a tag may continue. The pieces of a region come one after
 /// the other, so the one that it continues is near.
 const LOOK_BACK: usize = 16;
 
@@ -37,16 +40,19 @@ pub(crate) struct Party {
 
 /// The records of one inode. Protected by its mutex.
 ///
-/// What is sorted by, the first page of a record, does not change while it is in here.
+/// What is sorted by, the first page and the name of a record, does not change while it is in here.
 pub(crate) struct Records {
     key: MappingKey,
     sorted: KVVec<KBox<Record>>,
-    /// No record has more pages than this.
-    longest: u64,
+    lengths: Lengths,
+    /// How many are closed by counting.
+    loose: usize,
     /// By group.
     pub(crate) parties: KVVec<Party>,
-    /// The inode has a slot for notes.
-    noted: bool,
+    /// A breaker waits for pins to go.
+    awaited: bool,
+    /// What is unpinned is noted; true: in a slot of its own.
+    noted: Option<bool>,
     /// Somebody unknown has unpinned something that may not be accounted for yet.
     pub(crate) unknown: bool,
 }
@@ -57,9 +63,11 @@ impl Records {
         Self {
             key,
             sorted: KVVec::new(),
-            longest: 0,
+            lengths: Lengths::new(),
+            loose: 0,
             parties: KVVec::new(),
-            noted: false,
+            awaited: false,
+            noted: None,
             unknown: false,
         }
     }
@@ -73,7 +81,7 @@ impl Records {
         &'a self,
         range: &'a PageRange,
     ) -> impl Iterator<Item = &'a Record> + 'a {
-        let from = self.position(range.first().saturating_sub(self.longest));
+        let from = self.position(range.first().saturating_sub(self.lengths.bound()));
         self.sorted[from..]
             .iter()
             .map(|r| &**r)
@@ -88,27 +96,43 @@ impl Records {
         Ok(())
     }
 
-    /// Lets a record that `new` continues absorb it; false if there is none.
-    pub(crate) fn extend(&mut self, new: &Record) -> bool {
-        let at = self.place_behind(new.range.first());
-        let from = at.saturating_sub(LOOK_BACK);
-        for record in self.sorted[from..at].iter_mut().rev() {
+    /// Where the record is that a tag names.
+    pub(crate) fn find(&self, place: &Place) -> Option<usize> {
+        self.sorted
+            .binary_search_by_key(&(place.first, place.id), |r| (r.range.first(), r.id))
+            .ok()
+    }
+
+    /// Lets a record that `new` continues absorb it; false if there is none. That of a tag is known.
+    pub(crate) fn extend(&mut self, new: &Piece, known: Option<&Place>) -> bool {
+        let near = match known {
+            Some(place) => self.find(place).map_or(0..0, |i| i..i + 1),
+            None => {
+                let at = self.place_behind(new.range.first());
+                at.saturating_sub(LOOK_BACK)..at
+            }
+        };
+        for record in self.sorted[near].iter_mut().rev() {
+            let before = record.range.pages();
             if record.absorb(new) {
-                self.longest = self.longest.max(record.range.pages());
+                self.lengths.change(before, record.range.pages());
                 return true;
             }
         }
         false
     }
 
-    /// Adds a record. It comes back if there is no room.
+    /// Adds a record, whose name is the newest. It comes back if there is no room.
     pub(crate) fn insert(&mut self, new: KBox<Record>) -> Option<KBox<Record>> {
         let group = new.pinner.group().id();
-        let pages = new.range.pages();
+        let (pages, loose) = (new.range.pages(), new.loose());
         let at = self.place_behind(new.range.first());
         match self.sorted.insert_within_capacity(at, new) {
             Ok(()) => {
-                self.longest = self.longest.max(pages);
+                stats::RECORDS.up();
+                self.lengths.add(pages);
+                self.loose += usize::from(loose);
+                self.note();
                 self.enter(group);
                 None
             }
@@ -117,9 +141,43 @@ impl Records {
         }
     }
 
+    /// Takes out the record that a tag names.
+    pub(crate) fn remove(&mut self, place: &Place) -> Option<KBox<Record>> {
+        let record = self.sorted.remove(self.find(place)?).ok()?;
+        self.forget(&record);
+        self.dismiss();
+        Some(record)
+    }
+
     /// Behind its equals, so that the newest of them is the nearest to what continues it.
     fn place_behind(&self, first: u64) -> usize {
         self.sorted.partition_point(|r| r.range.first() <= first)
+    }
+
+    /// Are there records that are closed by counting?
+    pub(crate) fn any_loose(&self) -> bool {
+        self.loose > 0
+    }
+
+    /// Says whether a breaker waits for pins to go. To be said before it counts them.
+    pub(crate) fn await_unpins(&mut self, awaited: bool) {
+        if self.awaited != awaited {
+            self.awaited = awaited;
+            self.note();
+        }
+    }
+
+    /// Lets what is unpinned be noted from now on, or no longer.
+    fn note(&mut self) {
+        match (self.loose > 0 || self.awaited, self.noted) {
+            (true, None) => self.noted = Some(UNPINNED.enter(self.key)),
+            (false, Some(noted)) => {
+                UNPINNED.leave(self.key, noted);
+                self.noted = None;
+                self.unknown = false;
+            }
+            _ => (),
+        }
     }
 
     /// Where in [`Self::parties`] it is, or would be.
@@ -134,9 +192,6 @@ impl Records {
     }
 
     fn enter(&mut self, group: GroupId) {
-        if self.parties.is_empty() {
-            self.noted = UNPINNED.enter(self.key);
-        }
         if let Some(party) = self.party(group) {
             party.records += 1;
             return;
@@ -160,14 +215,22 @@ impl Records {
     /// Is it worth looking whether pins have gone? `crowd`: some inode without a slot has lost one.
     pub(crate) fn lost(&self, crowd: bool) -> bool {
         match self.noted {
-            true => UNPINNED.take_lost(self.key),
-            false => crowd && !self.sorted.is_empty(),
+            Some(true) => UNPINNED.take_lost(self.key),
+            Some(false) => crowd,
+            None => false,
+        }
+    }
+
+    /// What has become of the records is to be looked at soon, though nothing is unpinned.
+    pub(crate) fn again(&self) {
+        if self.noted.is_some() && self.loose > 0 {
+            UNPINNED.again(self.key);
         }
     }
 
     /// Takes what was noted about who has unpinned. To be done before pins are counted.
     pub(crate) fn gather(&mut self) {
-        self.unknown |= !self.noted || UNPINNED.take(self.key, None);
+        self.unknown |= self.noted != Some(true) || UNPINNED.take(self.key, None);
         for party in self.parties.iter_mut() {
             party.gave |= party.noted && UNPINNED.take(self.key, Some(party.group));
         }
@@ -175,7 +238,7 @@ impl Records {
 
     /// The same, for what somebody unknown has unpinned since: is there news?
     pub(crate) fn gather_unknown(&mut self) -> bool {
-        let news = self.noted && UNPINNED.take(self.key, None);
+        let news = self.noted == Some(true) && UNPINNED.take(self.key, None);
         self.unknown |= news;
         news
     }
@@ -194,44 +257,44 @@ impl Records {
     /// Moves out the records that are closed. One pass, however many they are.
     pub(crate) fn sweep(&mut self, out: &mut Discarded, mut each: impl FnMut(&Record)) {
         let mut kept = 0;
-        self.longest = 0;
         for i in 0..self.sorted.len() {
-            if self.sorted[i].gone {
-                continue;
+            if !self.sorted[i].gone {
+                self.sorted.swap(kept, i);
+                kept += 1;
             }
-            self.longest = self.longest.max(self.sorted[i].range.pages());
-            self.sorted.swap(kept, i);
-            kept += 1;
         }
         while self.sorted.len() > kept {
             let Some(record) = self.sorted.pop() else {
                 break;
             };
             each(&record);
-            if let Some(party) = self.party(record.pinner.group().id()) {
-                party.records -= 1;
-            }
+            self.forget(&record);
             out.push(record);
         }
         self.dismiss();
     }
 
-    /// Lets those go that have no records any more.
-    fn dismiss(&mut self) {
-        let key = self.key;
-        self.parties.retain(|party| {
-            if party.records == 0 && party.noted {
-                UNPINNED.leave(key, Some(party.group));
+    /// A record has been taken out.
+    fn forget(&mut self, record: &Record) {
+        self.lengths.remove(record.range.pages());
+        let (key, group) = (self.key, record.pinner.group().id());
+        self.loose -= usize::from(record.loose());
+        let i = self.place(group);
+        let Some(party) = self.party(group) else {
+            return;
+        };
+        party.records -= 1;
+        if party.records == 0 {
+            if party.noted {
+                UNPINNED.leave_group(key, group);
             }
-            party.records > 0
-        });
-        if self.parties.is_empty() {
-            if self.noted {
-                UNPINNED.leave(key, None);
-            }
-            self.noted = false;
-            self.unknown = false;
+            let _last = self.parties.remove(i);
         }
+    }
+
+    /// Gives back what is not needed without some records.
+    fn dismiss(&mut self) {
+        self.note();
         if self.sorted.is_empty() {
             // Much memory may have been needed once.
             self.sorted = KVVec::new();

@@ -13,11 +13,11 @@ use super::{
         process::{GroupId, IdentityId, ThreadGroup},
         trace, //
     },
-    ledger::{Cell, Entry, Ledger},
+    ledger::{Cell, Claim, Entry, Ledger},
     range::PageRange,
     record::{pinned, Charge, Record},
 };
-use core::ops::Range;
+use core::{num::NonZeroU64, ops::Range};
 use kernel::prelude::*;
 
 /// What is the same for two records of which either may go: the process stays on record, for the
@@ -27,7 +27,7 @@ pub(crate) struct Kind {
     pinner: IdentityId,
     charge: Charge,
     spent: bool,
-    stopped_at: Option<u64>,
+    stopped_at: Option<NonZeroU64>,
     young: bool,
     foreign: bool,
 }
@@ -48,6 +48,10 @@ impl Entry for KBox<Record> {
             young: self.young,
             foreign: self.foreign,
         }
+    }
+
+    fn claim(&self) -> Claim {
+        self.claim
     }
 
     fn suspect(&self) -> bool {
@@ -73,6 +77,15 @@ impl Inner {
         self.settle_in(&WHOLE_FILE, None);
     }
 
+    /// As [`Self::settle`], if pins have gone since then. `crowd`: of some inode without a slot for
+    /// notes.
+    pub(crate) fn settle_if_lost(&mut self, crowd: bool) {
+        if self.records.lost(crowd) {
+            self.stirred = true;
+            self.settle();
+        }
+    }
+
     /// As [`Self::settle`], at least for those that have pages near `range`.
     pub(crate) fn settle_near(&mut self, range: &PageRange) {
         self.settle_in(range, None);
@@ -86,13 +99,20 @@ impl Inner {
     fn settle_in(&mut self, range: &PageRange, done: Option<GroupId>) {
         // Before the counting: see `marks.rs`.
         self.records.gather();
+        if !self.records.any_loose() {
+            // Tags say when their pins go.
+            self.forgive(true);
+            return;
+        }
         let near = range.outward(ENTRY_PAGES);
         let mut complete = true;
         let mut closed = false;
         let mut from = 0;
         while from < self.records.len() {
             let (to, hull) = self.run(from);
-            if hull.overlaps(&near) {
+            if !self.records[from..to].iter().any(|r| r.loose()) {
+                // As above.
+            } else if hull.overlaps(&near) {
                 match self.settle_run(from..to, &hull, done) {
                     Ok(any) => closed |= any,
                     Err(_) => self.doubt(from..to),
@@ -179,7 +199,7 @@ impl Inner {
 
     fn doubt(&mut self, run: Range<usize>) {
         for record in self.records[run].iter_mut() {
-            record.doubt = true;
+            record.doubt = record.loose();
         }
     }
 
@@ -220,12 +240,21 @@ impl Inner {
                 GFP_KERNEL,
             )?;
         }
+        for record in &self.records[run] {
+            if let Claim::Folded { .. } = record.claim {
+                count_folios(&mut cells, record);
+            }
+        }
         Ok(cells)
     }
 
     /// What was noted about unpinning is accounted for, where nothing is in doubt.
     fn forgive(&mut self, complete: bool) {
-        for i in 0..self.records.len() {
+        let doubtful = match self.records.any_loose() {
+            true => self.records.len(),
+            false => 0,
+        };
+        for i in 0..doubtful {
             if self.records[i].doubt {
                 let group = self.records[i].pinner.group().id();
                 if let Some(party) = self.records.party(group) {
@@ -238,5 +267,25 @@ impl Inner {
             party.doubt = false;
         }
         self.records.unknown &= !complete;
+    }
+}
+
+/// Counts the folios of the cells in which a record has one pin for each. There are no holes.
+fn count_folios(cells: &mut [Cell<Kind>], record: &Record) {
+    let from = cells.partition_point(|c| c.range().last() < record.range.first());
+    let within = cells[from..]
+        .iter_mut()
+        .take_while(|c| c.range().first() <= record.range.last());
+    for cell in within {
+        let (mut next, mut folios) = (cell.range().first(), 0);
+        while let Some(page) = PageRange::of_pages(next, 1).filter(|_| next <= cell.range().last())
+        {
+            next = pinned(&record.file.mapping(), &page)
+                .folios
+                .last()
+                .saturating_add(1);
+            folios += 1;
+        }
+        cell.consists_of(folios);
     }
 }

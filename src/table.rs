@@ -4,7 +4,11 @@
 
 use super::{
     inode::{Inner, InodeState},
-    kapi::mapping::{InodeId, MappingKey},
+    kapi::{
+        deferred,
+        mapping::{InodeId, MappingKey}, //
+    },
+    record::Discarded,
 };
 use kernel::{
     prelude::*,
@@ -14,11 +18,14 @@ use kernel::{
 
 /// All inodes about which something is known, by mapping.
 ///
-/// The mutex protects the tree only; see `inode.rs` for the order of locks.
+/// The mutexes protect the tree and the list only; see `inode.rs` for the order of locks.
 #[pin_data]
 pub(crate) struct Table {
     #[pin]
     tree: Mutex<RBTree<MappingKey, Arc<InodeState>>>,
+    /// Records to be dropped by the work queue.
+    #[pin]
+    buried: Mutex<Discarded>,
 }
 
 impl Table {
@@ -26,6 +33,7 @@ impl Table {
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             tree <- kernel::new_mutex!(RBTree::new(), "longterm::table"),
+            buried <- kernel::new_mutex!(Discarded::new(), "longterm::buried"),
         })
     }
 
@@ -75,6 +83,16 @@ impl Table {
         state: &Arc<InodeState>,
         f: impl FnOnce(&Arc<InodeState>, &mut MutexGuard<'_, Inner>) -> R,
     ) -> Option<R> {
+        let (result, discarded) = self.locked(state, f)?;
+        drop(discarded);
+        Some(result)
+    }
+
+    fn locked<R>(
+        &self,
+        state: &Arc<InodeState>,
+        f: impl FnOnce(&Arc<InodeState>, &mut MutexGuard<'_, Inner>) -> R,
+    ) -> Option<(R, Discarded)> {
         let mut inner = state.inner.lock();
         if inner.dead {
             return None;
@@ -84,6 +102,10 @@ impl Table {
         if inner.lonely() && inner.machine.active() {
             inner.abandon();
         }
+        let awaited = inner.closed.iter().any(|c| c.present);
+        inner.records.await_unpins(awaited);
+        let stirred = awaited && inner.stirred;
+        inner.stirred = false;
         let waiters = inner.waiters > 0;
         let dead = inner.lonely() && inner.waiters == 0;
         inner.dead = dead;
@@ -96,11 +118,33 @@ impl Table {
         if dead {
             self.remove(state);
         }
-        if !discarded.is_empty() {
+        if !discarded.is_empty() || stirred {
             state.key.wake();
         }
-        drop(discarded);
+        Some((result, discarded))
+    }
+
+    /// As [`Self::with`], for the state of `key` if there is one, and for callers that have locks:
+    /// what `f` discarded is dropped by [`Self::bury`], soon.
+    pub(crate) fn with_burial<R>(
+        &self,
+        key: MappingKey,
+        f: impl FnOnce(&mut Inner) -> R,
+    ) -> Option<R> {
+        // A state with a record does not die.
+        let state = self.get(key)?;
+        let (result, discarded) = self.locked(&state, |_, inner| f(inner))?;
+        if !discarded.is_empty() {
+            self.buried.lock().append(discarded);
+            deferred::settle_soon();
+        }
         Some(result)
+    }
+
+    /// Drops what [`Self::with_burial`] has left.
+    pub(crate) fn bury(&self) {
+        let buried = self.buried.lock().take();
+        drop(buried);
     }
 
     /// As [`Self::with`], for the state of `key` if there is one.

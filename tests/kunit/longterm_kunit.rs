@@ -12,6 +12,10 @@
 mod ledger;
 #[path = "../../src/ledger_kunit.rs"]
 mod ledger_kunit;
+#[path = "../../src/lengths.rs"]
+mod lengths;
+#[path = "../../src/lengths_kunit.rs"]
+mod lengths_kunit;
 #[path = "../../src/limits.rs"]
 mod limits;
 #[path = "../../src/limits_kunit.rs"]
