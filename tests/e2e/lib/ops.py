@@ -142,6 +142,19 @@ class Ops(Birth):
             addr, length, calls.PROT_READ | calls.PROT_WRITE,
             calls.MAP_SHARED | calls.MAP_FIXED, fd, 0))
 
+    def mmap_over(self, pieces):
+        """Pieces (fd, offset, length) of files, one behind the other."""
+        huge = 2 << 20
+        space = calls.mmap(-1, sum(piece[2] for piece in pieces) + huge, prot=0,
+                           flags=calls.MAP_PRIVATE | calls.MAP_ANONYMOUS)
+        addr = at = (space + huge - 1) & ~(huge - 1)
+        for fd, offset, length in pieces:
+            calls.check(calls.LIBC.mmap(
+                at, length, calls.PROT_READ | calls.PROT_WRITE,
+                calls.MAP_SHARED | calls.MAP_FIXED, fd, offset))
+            at += length
+        return addr
+
     def munmap(self, addr, length):
         calls.munmap(addr, length)
 
