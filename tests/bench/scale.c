@@ -14,7 +14,7 @@
 
 #define DIR	"/mnt/dax/scale"
 
-static const char *label;
+static const char *kind, *label;
 static int files, leases, mrs, rounds;
 static size_t size;
 static struct memory *memory;
@@ -76,12 +76,12 @@ static void take(void)
 		if (fcntl(fd, F_SETLEASE, F_LONGTERM))
 			die("F_SETLEASE");
 		end = now();
-		sample(end - begin, "scale/take/%s", label);
+		sample(end - begin, "scale/%stake/%s", kind, label);
 		begin = now();
 		if (fcntl(fd, F_SETLEASE, F_UNLCK))
 			die("F_UNLCK");
 		end = now();
-		sample(end - begin, "scale/release/%s", label);
+		sample(end - begin, "scale/%srelease/%s", kind, label);
 		close(fd);
 	}
 }
@@ -96,11 +96,11 @@ static void pin(void)
 		begin = now();
 		mr = reg(addr, PAGE);
 		end = now();
-		sample(end - begin, "scale/reg/%s", label);
+		sample(end - begin, "scale/%sreg/%s", kind, label);
 		begin = now();
 		dereg(mr);
 		end = now();
-		sample(end - begin, "scale/dereg/%s", label);
+		sample(end - begin, "scale/%sdereg/%s", kind, label);
 	}
 }
 
@@ -115,7 +115,8 @@ static void list(void)
 
 	if (fd < 0)
 		die(HOLDERS);
-	count_begin("ls/%s", label);
+	settled_to((long long)files * mrs);
+	count_begin("%sls/%s", kind, label);
 	begin = now();
 	while ((n = read(fd, buffer, sizeof(buffer))) > 0)
 		for (ssize_t i = 0; i < n; i++)
@@ -128,7 +129,7 @@ static void list(void)
 	if (lines != (long)files * (leases + mrs))
 		die("%ld lines in " HOLDERS " of %ld leases and pins", lines,
 		    (long)files * (leases + mrs));
-	sample((end - begin) / lines, "scale/ls-a-line/%s", label);
+	sample((end - begin) / lines, "scale/%sls-a-line/%s", kind, label);
 }
 
 /* Truncates the files whose numbers it reads; says when it began and ended. */
@@ -167,8 +168,8 @@ static void broken(int file, int to, int from, const sigset_t *notice)
 	/* The other leases' notices. */
 	while (sigtimedwait(notice, NULL, &no_time) > 0)
 		;
-	sample(told - times[0], "scale/break-to-notice/%s", label);
-	sample(times[1] - times[0], "scale/break-to-end/%s", label);
+	sample(told - times[0], "scale/%sbreak-to-notice/%s", kind, label);
+	sample(times[1] - times[0], "scale/%sbreak-to-end/%s", kind, label);
 }
 
 static void limits(void)
@@ -185,8 +186,9 @@ int main(int argc, char **argv)
 	sigset_t notice;
 	pid_t pid;
 
-	if (argc != 6)
-		die("usage: scale LABEL FILES LEASES-A-FILE MRS-A-FILE ROUNDS");
+	if (argc < 6)
+		die("usage: scale LABEL FILES LEASES-A-FILE MRS-A-FILE ROUNDS [KIND]");
+	kind = argc > 6 ? argv[6] : "";
 	label = argv[1];
 	files = number(argv[2]);
 	leases = number(argv[3]);

@@ -78,7 +78,7 @@ static void measure(const struct memory *m, unsigned long count,
 			die("%lu lines with %llu bytes are on record for %lu MRs of a page",
 			    p.lines, p.bytes, count);
 	}
-	for (unsigned long i = 0; i < count; i++)
+	for (unsigned long i = count; i-- > 0;)
 		dereg(mrs[i]);
 	settled();
 	after = usage();
