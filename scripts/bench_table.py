@@ -5,6 +5,7 @@ the ratios with their targets, and leaves them in DIR/bench.txt and DIR/bench.js
 With --limits the status is 1 if a ratio is beyond what CI tolerates."""
 
 import argparse
+import fnmatch
 import json
 import os
 import statistics
@@ -15,8 +16,11 @@ ENTRY = 2 << 20
 PIN_TARGET, ABSENT_TARGET, SLAB_TARGET = 1.05, 1.005, 256
 # For a hundred times the load: look-ups in trees may become that much deeper.
 SCALE_TARGET = 1.10
-# What --limits tolerates: quick runs are short, and meet more of the noise.
-PIN_LIMIT, ABSENT_LIMIT, SCALE_LIMIT = 1.30, 1.02, 1.25
+# What --limits tolerates, the first that fits: what is missed today is not to
+# become worse (see Documentation/performance.rst). None: it is known to grow.
+LIMITS = (("absent *pin/*", 1.20), ("absent *", 1.02), ("nodax *", 1.20),
+          ("scale one-file-*", None), ("scale *", 1.25),
+          ("* pin/fast/2m/512-a-call", 4.5), ("*", 2.0))
 
 
 def read_samples(lines):
@@ -40,7 +44,13 @@ def spread(values):
     return (high - low) / statistics.median(values)
 
 
-def row(group, name, ours, base, scale=1.0, target=None, limit=None):
+def limit_of(group, name):
+    """What --limits tolerates."""
+    return next(limit for pattern, limit in LIMITS
+                if fnmatch.fnmatchcase(f"{group} {name}", pattern))
+
+
+def row(group, name, ours, base, scale=1.0, target=None):
     """One line of the table: medians, per unit, of two lists of samples."""
     value, reference = statistics.median(ours), statistics.median(base)
     if not reference:
@@ -49,7 +59,7 @@ def row(group, name, ours, base, scale=1.0, target=None, limit=None):
             "base": reference / scale, "ratio": value / reference,
             "noise": max(spread(ours), spread(base)),
             "rounds": min(len(ours), len(base)),
-            "target": target, "limit": limit}
+            "target": target, "limit": target and limit_of(group, name)}
 
 
 def against_anonymous(group, samples, size):
@@ -65,13 +75,13 @@ def against_anonymous(group, samples, size):
             units = size[parts[0] in ("pin", "unpin")] / (ENTRY if "2m" in parts else PAGE)
         target = None if "small" in parts else PIN_TARGET
         rows.append(row(group, base, samples[name], samples[base + "/anon"], units,
-                        target, target and PIN_LIMIT))
+                        target))
     return rows
 
 
 def against_unpatched(group, ours, base):
     """Each sample of the patched kernel against the unpatched one."""
-    return [row(group, name, values, base[name], 1.0, ABSENT_TARGET, ABSENT_LIMIT)
+    return [row(group, name, values, base[name], 1.0, ABSENT_TARGET)
             for name, values in ours.items() if name != "pins/bytes"]
 
 
@@ -103,7 +113,7 @@ def scaling(samples):
         low, high = min(loads), max(loads)
         rows.append(row("scale", f"{what}, load {high} % : {low} %",
                         samples[f"scale/{what}/{high}"], samples[f"scale/{what}/{low}"],
-                        1.0, SCALE_TARGET, SCALE_LIMIT))
+                        1.0, SCALE_TARGET))
     return rows
 
 
