@@ -149,9 +149,13 @@ static void pin(struct thread *t, int i)
 
 	if (i < GUPS) {
 		p->file = nr_files - 1;
-		/* Never its last page: what is side by side is one record. */
-		p->pages = 1 + below(t, SLOT - 1);
-		p->first = (t->number * GUPS + i) * SLOT + below(t, SLOT - p->pages);
+		/*
+		 * Never its last page: what is side by side is one record. And
+		 * the same each time: nobody could tell whether what is left is
+		 * of the former pin or of the next one.
+		 */
+		p->pages = 1 + i % (SLOT - 1);
+		p->first = (t->number * GUPS + i) * SLOT;
 		gup.addr = (uintptr_t)where(p);
 		gup.size = p->pages * PAGE;
 		gup.flags |= below(t, 2) << 1;	/* by pin_user_pages_fast() */

@@ -143,6 +143,30 @@ def full(t):
 
 
 @test
+def nearly_full(t):
+    """Where some pages of one folio would fit and others not, none is pinned."""
+    s = Setup(t)
+    dev = s.model.dev
+    for how, kind, held in itertools.product(
+            (PAGES, FAST, UNLOCKED), (WRITE, WRITE | LONGTERM), (0, FULL)):
+        where = f"way {how}, flags {kind}, long-term {held}"
+        inside, _ = dev.pin(PAGES, s.at[9], 1)
+        dev.preset(s.look(0).pfn, FULL - 3, held and FULL - 3)
+        before = s.look(0)
+        t.eq(dev.pin_errno(how, s.at[9], 5, kind), errno.ENOMEM, where)
+        # Beside transient pins the one that fitted may look like one of them.
+        after = s.look(0)
+        more = after.longterm - before.longterm
+        t.true(more in (0, kind & LONGTERM > 0 and not held),
+               f"{where}: long-term {more} more than before")
+        t.eq(after._replace(longterm=0, word=0),
+             before._replace(longterm=0, word=0), f"{where}: afterwards")
+        dev.preset(before.pfn, 1, 0)
+        dev.unpin(inside, 0, 1)
+    s.end()
+
+
+@test
 def order_changes(t):
     """Nothing of a large folio is left in its pages, and the reverse."""
     s = Setup(t)

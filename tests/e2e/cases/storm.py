@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """
-Very many pins and unpins by eight threads, and in between whether the folios count
-what the threads say.
+Very many pins and unpins by eight threads, and in between whether the folios and
+what is on record are what the threads say.
 """
 import collections
 import subprocess
 
-from lib import calls, guest, pintest, pinwalk
+from lib import calls, guest, pintest, pinwalk, view
 from lib.case import test
 from lib.pinspace import HUGE, PER_HUGE, File, Space
 
@@ -66,6 +66,44 @@ def check_folios(t, pinned, files, dev, where):
                                  f"counts {seen}")
 
 
+def on_record(paths, pid):
+    """{(file, first byte, end, through): how many records}"""
+    found = collections.Counter()
+    for number, path in enumerate(paths):
+        for line in view.lines(path, "pin"):
+            if line["pid"] != str(pid):
+                raise AssertionError(f"a record of somebody else: {line}")
+            found[number, int(line["start"]), int(line["end"]),
+                  line["through"]] += 1
+    return found
+
+
+def check_records(t, pinned, paths, pid, where):
+    """
+    Each pin that carries a tag has its own record.  GUP_TEST's pins carry none:
+    those on the same pages close when the folio's count says so.
+    """
+    want = collections.Counter(
+        (p.file, p.first * PAGE, (p.first + p.pages) * PAGE, p.through)
+        for p in pinned)
+    got = on_record(paths, pid)
+
+    def tagged(counter):
+        return collections.Counter(
+            {k: n for k, n in counter.items() if k[3] != "other"})
+
+    def untagged():
+        nonlocal got
+        got = on_record(paths, pid)
+        return sum((k[2] - k[1]) * n for k, n in got.items() if k[3] == "other")
+    for what, more in (("on record, but not pinned", tagged(got) - want),
+                       ("pinned, but not on record", tagged(want) - got)):
+        t.eq(sorted(more.elements())[:5], [], f"{where}: {more.total()} {what}")
+    total = sum(p.pages * PAGE for p in pinned if p.through == "other")
+    guest.wait_for(lambda: untagged() == total,
+                   f"{where}: {total} bytes by GUP_TEST on record")
+
+
 @test(limit=3000 if guest.LONG else 120)
 def eight_threads(t):
     """Eight threads; compared with what they themselves say, at rest."""
@@ -88,6 +126,7 @@ def eight_threads(t):
         done, pinned = s.checkpoint()
         where = f"seed {seed}, checkpoint {point}, {done} calls"
         check_folios(t, pinned, files, dev, where)
+        check_records(t, pinned, paths, s.process.pid, where)
         s.go_on()
     t.eq(s.process.wait(60 * guest.SLOW), 0, "pinstorm's status")
     t.eq(pinned, [], "pinned at the end")
