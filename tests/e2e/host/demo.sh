@@ -35,7 +35,7 @@ drawn() {
 	local what
 	python3 -c 'import sys, xml.etree.ElementTree as e; e.parse(sys.argv[1])' "$1" || return
 	for what in "A holder that reacts" "A holder that does not" /mnt/dax/file "longterm_rdma " "shrink " \
-		"pin 0..2 MiB" "SIGIO " "SIGBUS " "done after " "notified, "; do
+		"pin of 0..2 MiB" "SIGIO " "SIGBUS " "done after " "notified, "; do
 		grep -q "$what" "$1" || { cat "$1"; echo "no '$what'"; return 1; }
 	done
 }

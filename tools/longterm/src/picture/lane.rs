@@ -26,9 +26,13 @@ const SMALL: f64 = 10.5;
 /// The steps of a file's breaks; the next lane's top.
 pub(super) fn ladder(canvas: &mut Canvas, file: &File, scale: &Scale, top: f64) -> f64 {
     canvas.text(16.0, top + 15.0, 11.5, colour::FAINT, "state of the break");
+    let mut shown = Shown::default();
     for rung in &file.ladder {
         let (x, end) = (scale.x(rung.from), scale.x(rung.to));
         let room = (end - x).max(1.5);
+        if shown.hides((), x, room) {
+            continue;
+        }
         let took = human::span((rung.to - rung.from) as f64 / 1e9);
         let (fill, edge) = match rung.phase.as_str() {
             "notified" => ("#ffe9a8", "#c79a00"),
@@ -90,11 +94,14 @@ pub(super) fn draw(
         .text(58.0, middle, 12.5, colour::TEXT, &shown)
         .hint(&name);
 
+    let mut shown = Shown::default();
     for bar in &lane.bars {
+        let (x, room) = ends_of(bar, scale);
         match bar.kind {
+            BarKind::Pin => {}
+            _ if shown.hides(std::mem::discriminant(&bar.kind), x, room) => {}
             BarKind::Lease | BarKind::Revoked => lease(canvas, bar, scale, bars_top, bar_height),
             BarKind::Break { waits, .. } => breaking(canvas, bar, waits, scale, bars_top),
-            BarKind::Pin => {}
         }
     }
     for (row, bars) in pins.iter().enumerate() {
@@ -127,6 +134,30 @@ pub(super) fn draw(
         }
     }
     bars_top + bar_height + 6.0
+}
+
+/// What a picture shows already: thousands of bars at one place would only make a large file.
+struct Shown<K> {
+    last: Option<(K, f64)>,
+}
+
+impl<K> Default for Shown<K> {
+    fn default() -> Self {
+        Self { last: None }
+    }
+}
+
+impl<K: PartialEq> Shown<K> {
+    /// Is a bar of that kind to be seen there already? Else this one is, from now on.
+    fn hides(&mut self, kind: K, x: f64, room: f64) -> bool {
+        match &self.last {
+            Some((last, end)) if *last == kind && room < 2.5 && x + room <= end + 0.7 => true,
+            _ => {
+                self.last = Some((kind, x + room));
+                false
+            }
+        }
+    }
 }
 
 fn ends_of(bar: &Bar, scale: &Scale) -> (f64, f64) {
@@ -193,7 +224,7 @@ fn ending(bar: &Bar) -> String {
 }
 
 /// Several pins that are drawn as one, or one.
-struct Shown {
+struct Drawn {
     x: f64,
     room: f64,
     text: String,
@@ -202,14 +233,14 @@ struct Shown {
 }
 
 /// Pins that overlap in time lie below one another; too many are drawn together.
-fn pin_rows(lane: &Lane, scale: &Scale) -> Vec<Vec<Shown>> {
+fn pin_rows(lane: &Lane, scale: &Scale) -> Vec<Vec<Drawn>> {
     let pins: Vec<&Bar> = lane
         .bars
         .iter()
         .filter(|b| b.kind == BarKind::Pin)
         .collect();
     let mut free: Vec<u64> = Vec::new();
-    let mut rows: Vec<Vec<Shown>> = Vec::new();
+    let mut rows: Vec<Vec<Drawn>> = Vec::new();
     for pin in &pins {
         let row = match free.iter().position(|&f| f <= pin.from) {
             Some(row) => row,
@@ -229,7 +260,7 @@ fn pin_rows(lane: &Lane, scale: &Scale) -> Vec<Vec<Shown>> {
                 last.text.clear();
                 last.hint = "many short pins".into();
             }
-            _ => rows[row].push(Shown {
+            _ => rows[row].push(Drawn {
                 x,
                 room,
                 text: human::range(pin.start, pin.end),
@@ -247,7 +278,7 @@ fn pin_rows(lane: &Lane, scale: &Scale) -> Vec<Vec<Shown>> {
     rows
 }
 
-fn together(pins: &[&Bar], scale: &Scale) -> Vec<Shown> {
+fn together(pins: &[&Bar], scale: &Scale) -> Vec<Drawn> {
     let mut out: Vec<(u64, u64, usize)> = Vec::new();
     for pin in pins {
         match out.last_mut() {
@@ -258,7 +289,7 @@ fn together(pins: &[&Bar], scale: &Scale) -> Vec<Shown> {
     let shown = out.into_iter().map(|(from, to, count)| {
         let x = scale.x(from);
         let text = human::count(count, "pin", "pins");
-        Shown {
+        Drawn {
             x,
             room: (scale.x(to) - x).max(2.0),
             hint: format!("{text}: {} to {}", scale.moment(from), scale.moment(to)),
@@ -269,7 +300,7 @@ fn together(pins: &[&Bar], scale: &Scale) -> Vec<Shown> {
     shown.collect()
 }
 
-fn draw_pin(canvas: &mut Canvas, pin: &Shown, signs: &[Placed], y: f64) {
+fn draw_pin(canvas: &mut Canvas, pin: &Drawn, signs: &[Placed], y: f64) {
     canvas.bar(
         (pin.x, y),
         (pin.room, PIN - 1.5),

@@ -177,8 +177,14 @@ impl Picture<'_> {
                 .italic();
             y += 24.0;
         }
+        let mut shaded = 0.0;
         for &(from, to) in &file.breaks {
             let (x, end) = (scale.x(from), scale.x(to));
+            // Of thousands that were over at once a few show the same.
+            if end < shaded {
+                continue;
+            }
+            shaded = end.max(x + 1.0) + 0.5;
             canvas.rect_in(
                 below,
                 x,

@@ -2,7 +2,7 @@
 
 //! From events to what they tell.
 
-use super::{Bar, BarKind, File, Lane, Role, Rung, Sign, SignKind, Story};
+use super::{ranges::Ranges, Bar, BarKind, File, Lane, Role, Rung, Sign, SignKind, Story};
 use crate::{
     holders::FileId,
     trace::{Event, What},
@@ -19,7 +19,11 @@ struct Doing {
     signs: Vec<Sign>,
     /// The lease that is held, as a bar without an end.
     lease: Option<Bar>,
-    pins: Vec<Bar>,
+    /// Pins that live, but for the one made last.
+    pins: Ranges<Bar>,
+    growing: Option<Bar>,
+    /// All whose beginning or end has been seen.
+    seen: Ranges<()>,
     /// Breaks under way, by thread.
     breaks: BTreeMap<u32, Bar>,
     first: u64,
@@ -244,39 +248,43 @@ impl Doing {
 
     /// The kernel pins a large region piece by piece: that is one pin to whoever asked for it.
     fn pin(&mut self, new: Bar) {
-        let piece = self
-            .pins
-            .iter_mut()
-            .find(|p| p.end == Some(new.start) && new.from - p.to < PIECE);
-        match piece {
-            Some(pin) => (pin.end, pin.to) = (new.end, new.to),
-            None => self.pins.push(new),
+        if let Some(last) = &mut self.growing {
+            if last.end == Some(new.start) && new.from - last.to < PIECE {
+                (last.end, last.to) = (new.end, new.to);
+                return;
+            }
+        }
+        self.settle();
+        self.growing = Some(new);
+    }
+
+    /// The region that was pinned last grows no more.
+    fn settle(&mut self) {
+        if let Some(pin) = self.growing.take() {
+            self.seen.add(pin.start, end_of(&pin), ());
+            self.pins.add(pin.start, end_of(&pin), pin);
         }
     }
 
     /// A record may be closed whole or in other pieces than it was made of.
     fn unpin(&mut self, gone: &Bar) {
-        let mut kept = Vec::new();
-        let mut known = false;
-        let (start, end) = (gone.start, gone.end.unwrap_or(u64::MAX));
-        for pin in self.pins.drain(..) {
-            let pin_end = pin.end.unwrap_or(u64::MAX);
-            if pin_end <= start || end <= pin.start {
-                kept.push(pin);
-                continue;
-            }
-            known = true;
+        self.settle();
+        let (start, end) = (gone.start, end_of(gone));
+        for pin in self.pins.take(start, end) {
+            let pin_end = end_of(&pin);
             if pin.start < start {
-                kept.push(Bar {
+                let left = Bar {
                     end: Some(start),
                     ..pin.clone()
-                });
+                };
+                self.pins.add(left.start, start, left);
             }
             if end < pin_end {
-                kept.push(Bar {
+                let left = Bar {
                     start: end,
                     ..pin.clone()
-                });
+                };
+                self.pins.add(end, pin_end, left);
             }
             self.bars.push(Bar {
                 start: pin.start.max(start),
@@ -285,20 +293,16 @@ impl Doing {
                 ..pin
             });
         }
-        self.pins = kept;
         // Of before the trace. One whose beginning we saw is not closed twice.
-        if !known
-            && !self
-                .bars
-                .iter()
-                .any(|b| b.kind == BarKind::Pin && overlaps(b, start, end))
-        {
+        if !self.seen.any(start, end) {
+            self.seen.add(start, end, ());
             self.bars.push(gone.clone());
         }
     }
 
     fn finish(mut self, role: Role, pid: u32, to: u64) -> Lane {
-        let left = self.lease.take().into_iter().chain(self.pins.drain(..));
+        self.settle();
+        let left = self.lease.take().into_iter().chain(self.pins.drain());
         let left = left.chain(std::mem::take(&mut self.breaks).into_values());
         self.bars.extend(left.map(|b| Bar {
             to,
@@ -316,8 +320,8 @@ impl Doing {
     }
 }
 
-fn overlaps(bar: &Bar, start: u64, end: u64) -> bool {
-    bar.start < end && start < bar.end.unwrap_or(u64::MAX)
+fn end_of(bar: &Bar) -> u64 {
+    bar.end.unwrap_or(u64::MAX)
 }
 
 /// The same times without overlaps.

@@ -3,6 +3,7 @@
 //! Too many lanes for one picture: which ones are worth seeing.
 
 use super::{BarKind, Lane, Role, Story};
+use std::collections::HashSet;
 
 impl Story {
     /// Leave out lanes so that `limit` are left: first those to which nothing happened.
@@ -18,14 +19,16 @@ impl Story {
         }
         // Of equal weight the earlier one stays.
         weights.sort_by_key(|&(w, f, l)| (std::cmp::Reverse(w), f, l));
-        let mut gone: Vec<(usize, usize)> =
-            weights[limit..].iter().map(|&(_, f, l)| (f, l)).collect();
-        gone.sort_unstable();
-        for (f, l) in gone.into_iter().rev() {
-            let file = &mut self.files[f];
-            match file.lanes.remove(l).role {
-                Role::Holder => file.hidden.0 += 1,
-                Role::Breaker => file.hidden.1 += 1,
+        let stay: HashSet<(usize, usize)> =
+            weights[..limit].iter().map(|&(_, f, l)| (f, l)).collect();
+        for (f, file) in self.files.iter_mut().enumerate() {
+            let lanes = std::mem::take(&mut file.lanes);
+            for (l, lane) in lanes.into_iter().enumerate() {
+                match lane.role {
+                    _ if stay.contains(&(f, l)) => file.lanes.push(lane),
+                    Role::Holder => file.hidden.0 += 1,
+                    Role::Breaker => file.hidden.1 += 1,
+                }
             }
         }
         self.hidden_files = self.files.iter().filter(|f| f.lanes.is_empty()).count();

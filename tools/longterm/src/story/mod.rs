@@ -7,6 +7,7 @@
 
 mod build;
 mod fold;
+mod ranges;
 #[cfg(test)]
 mod tests;
 

@@ -174,6 +174,20 @@ fn pieces_of_a_region_are_one_pin() {
 }
 
 #[test]
+fn a_hundred_thousand_pins_are_quick() {
+    let mut events = Vec::new();
+    for n in 0..100_000 {
+        events.push((n / 1000, "pin", 5, n * 8192, n * 8192 + 4096, 0));
+    }
+    for n in 0..100_000 {
+        events.push((200 + n / 1000, "unpin", 5, n * 8192, n * 8192 + 4096, 0));
+    }
+    let began = std::time::Instant::now();
+    assert_eq!(story(&events).files[0].lanes[0].bars.len(), 100_000);
+    assert!(began.elapsed().as_secs() < 60, "took {:?}", began.elapsed());
+}
+
+#[test]
 fn the_ladder_of_a_break() {
     let events = [
         step(10, "idle", "notified"),
