@@ -127,6 +127,8 @@ def eight_threads(t):
         where = f"seed {seed}, checkpoint {point}, {done} calls"
         check_folios(t, pinned, files, dev, where)
         check_records(t, pinned, paths, s.process.pid, where)
+        if guest.LONG:
+            print(f"# {done} calls, {len(pinned)} pins", flush=True)
         s.go_on()
     t.eq(s.process.wait(60 * guest.SLOW), 0, "pinstorm's status")
     t.eq(pinned, [], "pinned at the end")
