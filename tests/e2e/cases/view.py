@@ -98,6 +98,7 @@ def automatic_and_orphan(t):
     same(t, view.lines(path),
          [pin_line(path, h, kind="automatic", lease="-")], "without a lease")
     h.unpin_all()
+    guest.wait_for(lambda: not view.lines(path), "the automatic lease ends")
     for kind in F_LONGTERM, BOTH:
         p = t.holder(path, lease=kind, kind="uring")
         t.true(view.lines(path, "pin")[0]["kind"] in ("breakable",
@@ -107,7 +108,7 @@ def automatic_and_orphan(t):
         same(t, view.lines(path),
              [pin_line(path, p, kind="orphan", lease="-")], "its file is closed")
         p.unpin_all()
-    t.eq(view.lines(path), [], "all given back")
+        guest.wait_for(lambda: not view.lines(path), "the orphan goes")
 
 
 @test

@@ -72,6 +72,19 @@ def paths_of_others(t):
 
 
 @test
+def paths_of_the_same_user(t):
+    """As /proc/PID/maps: not of a process that has dropped rights itself."""
+    path, h = holder_of(t, ALICE)
+    alice = as_user(t, ALICE)
+    for dumpable in True, False:
+        h.dumpable(dumpable)
+        t.eq(paths(view.lines(path, reader=alice)), [path if dumpable else "-"],
+             f"dumpable: {dumpable}")
+        t.errno(0 if dumpable else errno.EACCES,
+                alice.go.read(f"/proc/{h.pid}/maps"), "maps")
+
+
+@test
 def path_of_a_break(t):
     """It is a holder's, and for those who may look at that one."""
     path, h = holder_of(t, ALICE)

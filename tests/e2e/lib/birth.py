@@ -148,9 +148,9 @@ class Birth:
         calls.check(calls.LIBC.mount(b"proc", os.fsencode(where), b"proc", 0,
                                      None))
 
-    def dumpable(self):
-        """Again, after rights were dropped: others of the user may look."""
-        calls.prctl(4, 1)   # PR_SET_DUMPABLE
+    def dumpable(self, value=True):
+        """After rights were dropped nobody else of the user may look."""
+        calls.prctl(4, int(value))  # PR_SET_DUMPABLE
 
     def read(self, path):
         return guest.read(path)
