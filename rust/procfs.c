@@ -9,10 +9,8 @@
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
 #include <linux/proc_fs.h>
-#include <linux/ptrace.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
-#include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/seq_file.h>
 #include <linux/string.h>
@@ -58,19 +56,6 @@ void lt_proc_pause(void)
 	cond_resched();
 }
 
-/* Could current open /proc/PID/maps of that process? */
-static bool lt_may_look(struct pid *tgid, struct task_struct *task)
-{
-#if LONGTERM_OPS_ABI >= 3
-	return longterm_may_look(tgid);
-#else
-	/* ptrace_may_access() is not for modules: the part of it that is sure. */
-	guard(rcu)();
-	return same_thread_group(task, current) ||
-	       ns_capable_noaudit(__task_cred(task)->user_ns, CAP_SYS_PTRACE);
-#endif
-}
-
 /*
  * May who has opened @m see lines about this process?  By fs/proc's own rules for
  * what is in /proc/PID: the number that the mount's namespace knows it by, and
@@ -89,7 +74,7 @@ bool lt_proc_sees(struct seq_file *m, struct pid *tgid, int *nr, bool *maps,
 	reader = override_creds(m->file->f_cred);
 	if (task) {
 		*nr = pid_nr_ns(tgid, info->pid_ns);
-		*maps = lt_may_look(tgid, task);
+		*maps = longterm_may_look(tgid);
 		strscpy_pad(comm, task->comm, LT_COMM_LEN);
 		sees = *nr;
 		put_task_struct(task);
@@ -108,15 +93,6 @@ bool lt_proc_sees(struct seq_file *m, struct pid *tgid, int *nr, bool *maps,
 	return sees;
 }
 
-static int lt_mount_id(const struct path *path)
-{
-#ifdef LONGTERM_HAS_VIEW
-	return longterm_mount_id(path);
-#else
-	return 0;
-#endif
-}
-
 static bool lt_reachable(const struct path *path)
 {
 	struct path root;
@@ -132,13 +108,8 @@ static bool lt_reachable(const struct path *path)
 void lt_proc_place(struct seq_file *m, const char *comm,
 		   const struct path *path)
 {
-	int id = path ? lt_mount_id(path) : 0;
-
-	if (id)
-		seq_printf(m, " %d ", id);
-	else
-		seq_puts(m, " - ");
-
+	/* The mount's number is in fs/mount.h, which is not for modules. */
+	seq_puts(m, " - ");
 	if (*comm)
 		seq_escape(m, comm, LT_ESCAPED);
 	else

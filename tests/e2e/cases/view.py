@@ -75,9 +75,10 @@ def leases_and_pins(t):
     same(t, got, [
         lease_line(path, p, bytes=str(6 * PAGE)),
         lease_line(path, q, bytes=str(SIZE), kind="unbreakable"),
-        pin_line(path, q, kind="unbreakable", lease=two),
-        pin_line(path, p, 8 * PAGE, 12 * PAGE, lease=one),
-        pin_line(path, p, 20 * PAGE, 22 * PAGE, lease=one)], "pinned")
+        pin_line(path, q, kind="unbreakable", lease=two, through="io_uring"),
+        pin_line(path, p, 8 * PAGE, 12 * PAGE, lease=one, through="rdma"),
+        pin_line(path, p, 20 * PAGE, 22 * PAGE, lease=one, through="other")],
+         "pinned")
     same(t, view.lines(other), [lease_line(other, p)], "the other file")
     p.unpin(1)
     same(t, view.lines(path, "pin"), [
