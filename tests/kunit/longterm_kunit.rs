@@ -8,6 +8,10 @@
 
 #![allow(dead_code)]
 
+#[path = "../../src/events.rs"]
+mod events;
+#[path = "../../src/events_kunit.rs"]
+mod events_kunit;
 #[path = "../../src/ledger.rs"]
 mod ledger;
 #[path = "../../src/ledger_kunit.rs"]
@@ -40,6 +44,10 @@ mod slots_kunit;
 mod stats;
 #[path = "../../src/stats_kunit.rs"]
 mod stats_kunit;
+#[path = "../../src/versioned.rs"]
+mod versioned;
+#[path = "../../src/versioned_kunit.rs"]
+mod versioned_kunit;
 
 use kernel::prelude::*;
 
