@@ -6,6 +6,9 @@
 #include <linux/dax.h>
 #include <linux/longterm.h>
 
+#include "../include/uapi/linux/longterm.h"
+
+#include "anonfd.h"
 #include "helpers.h"
 #include "procfs.h"
 #include "sysctl.h"

@@ -12,6 +12,7 @@ use super::{
 use kernel::{
     bindings as kb,
     error::to_result,
+    fs::LocalFile,
     prelude::*,
     types::Opaque, //
 };
@@ -68,6 +69,25 @@ impl<'a> OpenFile<'a> {
     pub(crate) fn may_lease(&self) -> bool {
         // SAFETY: By the invariant the file is valid.
         unsafe { bindings::lt_may_lease(self.0.as_ptr()) }
+    }
+
+    /// An open file that a descriptor named.
+    pub(crate) fn of(file: &'a LocalFile) -> Self {
+        // SAFETY: The reference keeps the file.
+        unsafe { Self::from_raw(file.as_ptr()) }
+    }
+
+    /// May the current task take a lease of this kind, `F_LONGTERM` and so on, on it, as fcntl sees
+    /// it?
+    pub(crate) fn check_lease(&self, kind: u32) -> Result {
+        // SAFETY: By the invariant the file is valid.
+        to_result(unsafe { bindings::longterm_may_lease(self.0.as_ptr(), kind as c_int) })
+    }
+
+    /// May the current task make holders of its pages react?
+    pub(crate) fn check_break(&self) -> Result {
+        // SAFETY: By the invariant the file is valid.
+        to_result(unsafe { bindings::lt_break_check(self.0.as_ptr()) })
     }
 
     /// Signals go to the current thread group, unless F_SETOWN has said or says otherwise.

@@ -7,6 +7,7 @@
 #include <linux/jiffies.h>
 #include <linux/kdev_t.h>
 #include <linux/ktime.h>
+#include <linux/longterm.h>
 #include <linux/mount.h>
 #include <linux/pagemap.h>
 #include <linux/path.h>
@@ -44,6 +45,22 @@ bool lt_may_lease(struct file *filp)
 	vfsuid_t vfsuid = i_uid_into_vfsuid(file_mnt_idmap(filp), inode);
 
 	return vfsuid_eq_kuid(vfsuid, current_fsuid()) || capable(CAP_LEASE);
+}
+
+/* May current have what fallocate() would do to @filp be rehearsed? */
+int lt_break_check(struct file *filp)
+{
+	struct inode *inode = file_inode(filp);
+
+	if (!(filp->f_mode & FMODE_WRITE))
+		return -EBADF;
+	if (!S_ISREG(inode->i_mode))
+		return -EINVAL;
+	if (IS_IMMUTABLE(inode) || IS_APPEND(inode))
+		return -EPERM;
+	if (!mapping_longterm(inode->i_mapping))
+		return -EOPNOTSUPP;
+	return rw_verify_area(WRITE, filp, NULL, 0);
 }
 
 /* May current take the file's blocks back from whoever holds them? */
@@ -189,6 +206,16 @@ bool lt_may_signal(struct pid *tgid, u64 exec_id, const struct cred *cred)
 			break;
 		}
 out:
+	rcu_read_unlock();
+	return ret;
+}
+
+bool lt_group_lives(struct pid *tgid)
+{
+	bool ret;
+
+	rcu_read_lock();
+	ret = pid_task(tgid, PIDTYPE_TGID);
 	rcu_read_unlock();
 	return ret;
 }

@@ -25,6 +25,7 @@ u32 lt_inode_dev(const struct inode *inode);
 u64 lt_inode_ino(const struct inode *inode);
 bool lt_mapping_longterm(const struct address_space *mapping);
 bool lt_may_lease(struct file *filp);
+int lt_break_check(struct file *filp);
 bool lt_may_take_back(const struct inode *inode);
 int lt_setown(struct file *filp);
 void lt_disown(struct file *filp, const struct pid *tgid);
@@ -42,6 +43,7 @@ bool lt_current_alone(void);
 const struct cred *lt_current_cred(void);
 const struct cred *lt_get_current_cred(void);
 bool lt_may_signal(struct pid *tgid, u64 exec_id, const struct cred *cred);
+bool lt_group_lives(struct pid *tgid);
 bool lt_runs_on(struct pid *tgid, const struct mm_struct *mm);
 
 /* Users. */

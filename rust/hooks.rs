@@ -148,9 +148,26 @@ pub(crate) struct BreakRequest<'a> {
     start: i64,
     end: i64,
     flags: u32,
+    rehearsal: bool,
 }
 
 impl<'a> BreakRequest<'a> {
+    /// One that leaves the file as it is.
+    pub(crate) fn rehearsal(file: &OpenFile<'a>, start: i64, end: i64) -> Self {
+        let flags = match file.nonblocking() {
+            true => bindings::LONGTERM_BREAK_NONBLOCK,
+            false => 0,
+        };
+        // INVARIANT: The open file keeps the inode.
+        Self {
+            mapping: file.mapping(),
+            start,
+            end,
+            flags,
+            rehearsal: true,
+        }
+    }
+
     /// # Safety
     ///
     /// `brk` must be what the kernel gave to a hook, and that hook must last for `'a`.
@@ -166,6 +183,7 @@ impl<'a> BreakRequest<'a> {
             start: brk.start,
             end: brk.end,
             flags: brk.flags,
+            rehearsal: false,
         }
     }
 
@@ -188,6 +206,11 @@ impl<'a> BreakRequest<'a> {
     /// this inode open, that one has let it pass in vain.
     pub(crate) fn net(&self) -> bool {
         self.flags & bindings::LONGTERM_BREAK_NET != 0
+    }
+
+    /// The layout will not change.
+    pub(crate) fn is_rehearsal(&self) -> bool {
+        self.rehearsal
     }
 
     /// Nobody is to be told: [`ETXTBSY`] where pages in the range are pinned.

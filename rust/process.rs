@@ -61,6 +61,12 @@ impl ThreadGroup {
         (nr != 0).then_some(nr)
     }
 
+    /// Is there a process?
+    pub(crate) fn lives(&self) -> bool {
+        // SAFETY: By the invariant the pid is valid.
+        unsafe { bindings::lt_group_lives(self.0.as_ptr()) }
+    }
+
     /// Could the current task kill(2) it?
     pub(crate) fn killable(&self) -> bool {
         // SAFETY: By the invariant the pid is valid.

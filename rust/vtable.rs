@@ -51,8 +51,8 @@ pub(super) fn table<T: Operations>() -> bindings::longterm_ops {
 
 /// # Safety
 ///
-/// To be called from a hook, from work or for an entry in /proc only, with the `T` that was
-/// registered, and the result not to be used after it.
+/// To be called from a hook, from work, for an entry in /proc or from the device only, with the `T`
+/// that was registered, and the result not to be used after it.
 pub(super) unsafe fn implementation<'a, T: Operations>() -> &'a T {
     // SAFETY: Hooks, work and entries run only while the pointer is set, see the head of this file. Its
     // type is `T` as the table that was registered with it was made for `T`.

@@ -28,36 +28,42 @@ impl Inner {
         let first = self.enter(id, now, ladder);
         if first {
             // Of an expired generation breakers may be left.
-            self.quieten();
-            self.begin_generation();
+            self.closed.retain(|c| c.present);
+            self.rest(Some(&folios));
+            self.begin_generation(id, now);
             return false;
         }
-        self.notify_new();
-        match (before, self.closed_mut(id)) {
+        let back = match (before, self.closed_mut(id)) {
             // Restarted by a signal handler, say: the time runs on.
-            (Some(ticket), Some(mine)) => {
-                mine.ticket = Some(ticket);
-                false
+            (Some((ticket, grace)), Some(mine)) => {
+                mine.ticket = ticket;
+                mine.grace = grace;
+                true
             }
-            _ => ladder == Ladder::Full && self.machine.past_notice(),
-        }
+            _ => false,
+        };
+        self.tell_more(id, now);
+        !back && ladder == Ladder::Full && self.machine.past_notice()
     }
 
-    /// The ticket that the breaker had when it gave up a while ago.
-    fn came_back(&mut self, id: u64) -> Option<Ticket> {
+    /// The ticket that the breaker had when it gave up a while ago, and the grace of its holders.
+    fn came_back(&mut self, id: u64) -> Option<(Option<Ticket>, Option<u64>)> {
         let mine = self.closed.iter().find(|c| c.id == id)?;
         let i = self
             .closed
             .iter()
             .position(|c| !c.present && c.group == mine.group && c.closed == mine.closed)?;
-        self.closed.remove(i).ok()?.ticket
+        let old = self.closed.remove(i).ok()?;
+        old.ticket.is_some().then_some((old.ticket, old.grace))
     }
 
-    /// Those who were in a breaker's way when their time was up have a period from now.
+    /// Those who were in a breaker's way when their time was up have a period from now, or from the
+    /// end of their grace.
     pub(crate) fn extend(&mut self, id: u64, now: u64) {
         if let Some(mine) = self.closed.iter_mut().find(|c| c.id == id) {
             if let Some(ticket) = mine.ticket.as_mut() {
-                self.machine.extend(ticket, now);
+                let from = mine.grace.map_or(now, |until| until.max(now));
+                self.machine.extend(ticket, from);
             }
         }
     }
@@ -103,6 +109,7 @@ impl Inner {
         let range = mine.closed;
         let joined = mine.ticket.is_some();
         let done = mine.granted && complete;
+        let changed = (done && !mine.rehearsal).then_some(mine.folios);
         mine.present = false;
         if done || !joined {
             let _mine = self.closed.remove(i);
@@ -112,6 +119,9 @@ impl Inner {
             // Nothing is left to come back for, whoever wanted it.
             self.closed
                 .retain(|c| c.present || !range.covers(&c.closed));
+        }
+        if let Some(folios) = changed {
+            self.changed(&folios);
         }
         let settled = closed != self.closed.len();
         let over = done && self.closed.iter().all(|c| c.present);
@@ -130,6 +140,7 @@ impl Inner {
         } else if joined && !done {
             self.remember(id);
         }
+        self.rest(None);
     }
 
     /// A breaker that has given up stays closed, unless nobody need come back.

@@ -7,7 +7,7 @@
 //! token, which is looked for after the count, or finds the range closed when it comes to commit.
 
 use super::{
-    clock::Clock,
+    clock::{wait_ms, Clock},
     inode::{fields, Inner, InodeState},
     kapi::{
         hooks::BreakRequest,
@@ -23,6 +23,9 @@ use super::{
     table::Table,
 };
 use kernel::{prelude::*, sync::Arc};
+
+/// How often to look for pins that are not on record, in milliseconds.
+const UNKNOWN_MS: u64 = 100;
 
 /// A range that an operation has closed to new pins. Owned by the inode's state.
 pub(crate) struct Closed {
@@ -41,6 +44,10 @@ pub(crate) struct Closed {
     pub(crate) takes_back: bool,
     /// It was told to go on.
     pub(crate) granted: bool,
+    /// It leaves the file as it is.
+    pub(crate) rehearsal: bool,
+    /// Holders of lease fds that were told because of it have until then.
+    pub(crate) grace: Option<u64>,
     /// Its part in the generation, if it is part of it.
     pub(crate) ticket: Option<Ticket>,
     /// The task that is in the operation; it lives while `present`.
@@ -118,7 +125,7 @@ pub(crate) fn begin(
             if matches!(outcome, Outcome::Refused(_)) {
                 inner.depart(breaker.id, now, false);
             }
-            deadline = inner.machine.deadline();
+            deadline = inner.deadline();
             outcome
         })
         .unwrap_or(Outcome::Refused(EIO));
@@ -179,6 +186,8 @@ fn close(table: &Table, request: &BreakRequest<'_>, want: PageRange) -> Result<K
                 present: true,
                 takes_back: mapping.may_take_back(),
                 granted: false,
+                rehearsal: request.is_rehearsal(),
+                grace: None,
                 ticket: None,
                 task: TaskKey::current(),
                 group: ThreadGroup::current(),
@@ -223,7 +232,7 @@ pub(crate) fn poll(
         .with(&breaker.state, |_, inner| {
             now = report::now_ms();
             let outcome = inner.look_again(breaker, pins, folios, now);
-            deadline = inner.machine.deadline();
+            deadline = inner.deadline();
             outcome
         })
         .unwrap_or(Outcome::Refused(EIO));
@@ -239,6 +248,48 @@ pub(crate) fn poll(
     }
 }
 
+/// Waits until the range is free, for a breaker that is in the module's own hands. Interruptible.
+pub(crate) fn wait(
+    table: &Table,
+    clock: &Clock,
+    request: &BreakRequest<'_>,
+    breaker: &Breaker,
+) -> Result {
+    let mut signalled = false;
+    loop {
+        let step = table.with(&breaker.state, |state, inner| {
+            // With the mutex held, so that what goes after the count is heard of: it is settled
+            // under the mutex, too, and rings then.
+            let Pinned { pins, folios, .. } = pinned(&request.mapping(), &breaker.want);
+            let now = report::now_ms();
+            let outcome = inner.look_again(breaker, pins, folios, now);
+            clock.arm(inner.deadline(), now);
+            let until = match outcome {
+                Outcome::Go => return Some(Ok(())),
+                Outcome::Refused(e) => return Some(Err(e)),
+                Outcome::Wait(_) if signalled => return Some(Err(ERESTARTSYS)),
+                Outcome::Wait(until) => until,
+            };
+            // What was closed is dropped without the mutex, and not after a wait.
+            if inner.discarded.is_empty() {
+                // The unpin of what is not on record rings nowhere.
+                let known = inner.holders(&folios).next().is_some();
+                let ms = until.saturating_sub(now).max(1);
+                let ms = if known { ms } else { ms.min(UNKNOWN_MS) };
+                inner.waiters += 1;
+                signalled = wait_ms(&state.quiet, inner, ms);
+                inner.waiters -= 1;
+            }
+            None
+        });
+        match step {
+            Some(None) => (),
+            Some(Some(result)) => return result,
+            None => return Err(EIO),
+        }
+    }
+}
+
 /// The operation is over, see `Operations::break_end`.
 pub(crate) fn end(table: &Table, clock: &Clock, breaker: &Breaker, result: i32) {
     let mut now = 0;
@@ -250,7 +301,7 @@ pub(crate) fn end(table: &Table, clock: &Clock, breaker: &Breaker, result: i32) 
     let deadline = table.with(&breaker.state, |_, inner| {
         now = report::now_ms();
         inner.depart(breaker.id, now, result.is_ok());
-        inner.machine.deadline()
+        inner.deadline()
     });
     clock.arm(deadline.flatten(), now);
     // Those that still wait say anew whom they may stop.
@@ -352,12 +403,16 @@ impl Inner {
     }
 
     fn look_again(&mut self, breaker: &Breaker, pins: u64, folios: PageRange, now: u64) -> Outcome {
+        let before = self.closed_mut(breaker.id).map(|c| c.folios);
         let Some(clear) = self.note(breaker.id, pins, folios) else {
             return Outcome::Refused(EIO);
         };
         if !clear {
             // The breaker whose right to signal was noted may have left.
             self.expose(breaker.id, &folios);
+            if before.is_some_and(|before| !before.covers(&folios)) {
+                self.tell_more(breaker.id, now);
+            }
         }
         self.advance(now);
         let early = |c: &Closed| c.ticket.is_some_and(|t| t.early(now));

@@ -4,7 +4,17 @@
 //! is for what happens while none of them is awake, and after the last one has gone.
 
 use super::kapi::deferred;
-use kernel::{new_mutex, prelude::*, sync::Mutex};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        lock::{Backend, Guard},
+        CondVar,
+        CondVarTimeoutResult,
+        Mutex, //
+    },
+    time::msecs_to_jiffies, //
+};
 
 /// When [`super::manager::Manager`] looks at the deadlines next.
 ///
@@ -39,4 +49,14 @@ impl Clock {
     pub(crate) fn ring(&self) {
         *self.next.lock() = None;
     }
+}
+
+/// Waits for `bell` with the lock given up, at most `ms` milliseconds. Returns whether a signal is
+/// pending.
+pub(crate) fn wait_ms<T, B: Backend>(bell: &CondVar, guard: &mut Guard<'_, T, B>, ms: u64) -> bool {
+    let jiffies = msecs_to_jiffies(ms.min(i32::MAX as u64) as u32);
+    matches!(
+        bell.wait_interruptible_timeout(guard, jiffies),
+        CondVarTimeoutResult::Signal { .. }
+    )
 }

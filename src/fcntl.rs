@@ -13,6 +13,7 @@ use super::{
     limits::Kind,
     policy,
     quota::Quotas,
+    range::PageRange,
     record::Charge,
     stats::{self, Reason},
     table::Table,
@@ -67,11 +68,11 @@ fn take(
     if unbreakable {
         policy::unbreakable_leases()?;
     }
-    let mut fresh = Some(Lease::new(file, unbreakable)?);
+    let mut fresh = Some(Lease::of_file(file, unbreakable)?);
     let mapping = file.mapping();
     table.with_new(mapping.key(), mapping.id(), |state, inner| {
-        wait_until_quiet(state, inner, file)?;
-        match inner.leases.iter().position(|l| l.file == file.key()) {
+        wait_until_quiet(state, inner, &WHOLE_FILE, file.nonblocking())?;
+        match inner.leases.iter().position(|l| l.is_on(file.key())) {
             Some(i) => {
                 if inner.leases[i].unbreakable != unbreakable {
                     inner.settle_for(&ThreadGroup::current());
@@ -102,17 +103,18 @@ fn take(
     })?
 }
 
-/// Waits until the layout change that is under way is over, so that what is pinned next sees the new
+/// Waits until the layout changes of `range` that are under way are over, so that what is pinned next sees the new
 /// layout. Not for operations that come later and find nothing pinned: they might never end.
-fn wait_until_quiet(
+pub(crate) fn wait_until_quiet(
     state: &InodeState,
     inner: &mut MutexGuard<'_, Inner>,
-    file: &OpenFile<'_>,
+    range: &PageRange,
+    nonblocking: bool,
 ) -> Result {
     let mut signalled = false;
     let newest = inner.newest_id();
-    while inner.busy(newest) {
-        if file.nonblocking() {
+    while inner.busy(range, newest) {
+        if nonblocking {
             return Err(EAGAIN);
         }
         if signalled {
@@ -131,7 +133,7 @@ fn give_back(table: &Table, file: &OpenFile<'_>) -> Result {
             let i = inner
                 .leases
                 .iter()
-                .position(|l| l.file == file.key())
+                .position(|l| l.is_on(file.key()))
                 .ok_or(ENOIOCTLCMD)?;
             inner.settle_for(&ThreadGroup::current());
             if inner.charged(inner.leases[i].id) {
@@ -148,7 +150,7 @@ fn give_back(table: &Table, file: &OpenFile<'_>) -> Result {
 pub(crate) fn get(table: &Table, file: &OpenFile<'_>) -> Option<u32> {
     table
         .with_known(file.mapping_key(), |_, inner| {
-            let lease = inner.leases.iter().find(|l| l.file == file.key())?;
+            let lease = inner.leases.iter().find(|l| l.is_on(file.key()))?;
             Some(lease.reported())
         })
         .flatten()
@@ -160,7 +162,10 @@ pub(crate) fn release(table: &Table, file: &OpenFile<'_>) {
         return;
     }
     table.with_known(file.mapping_key(), |_, inner| {
-        if let Some(i) = inner.leases.iter().position(|l| l.file == file.key()) {
+        for lease in inner.leases.iter_mut() {
+            lease.forget_file(file.key());
+        }
+        if let Some(i) = inner.leases.iter().position(|l| l.is_on(file.key())) {
             let holder = &inner.leases[i].holder;
             trace::lease_release(|| inner.fields(&WHOLE_FILE, holder, Ok(())));
             inner.remove_lease(i, file);
@@ -173,7 +178,7 @@ pub(crate) fn show(table: &Table, m: &SeqFile, ns: &PidNamespace, first: i64) {
     let mut line = first;
     table.each(|state, inner| {
         for lease in inner.leases.iter() {
-            let Some(pid) = lease.holder.number_in(ns) else {
+            let Some(pid) = lease.seen_in(ns) else {
                 continue;
             };
             let stands = match lease.state {
@@ -187,11 +192,16 @@ pub(crate) fn show(table: &Table, m: &SeqFile, ns: &PidNamespace, first: i64) {
                 "LONGTERM"
             };
             let (major, minor) = state.id.major_minor();
+            let (ino, start) = (state.id.ino, lease.range.start_byte());
             seq_print!(
                 m,
-                "{line}: LEASE  {stands} {kind} {pid} {major:02x}:{minor:02x}:{} 0 EOF\n",
-                state.id.ino
+                "{line}: LEASE  {stands} {kind} {pid} {major:02x}:{minor:02x}:{ino} {start} "
             );
+            // Of the last byte, as of other locks.
+            match lease.range.end_byte() {
+                i64::MAX => seq_print!(m, "EOF\n"),
+                end => seq_print!(m, "{}\n", end - 1),
+            }
             line += 1;
         }
     });
@@ -199,11 +209,16 @@ pub(crate) fn show(table: &Table, m: &SeqFile, ns: &PidNamespace, first: i64) {
 
 impl Inner {
     fn remove_lease(&mut self, i: usize, file: &OpenFile<'_>) {
-        let Ok(mut lease) = self.leases.remove(i) else {
+        self.leases[i].detach(file);
+        self.end_lease(i);
+    }
+
+    /// A lease that is on no file ends: pins charged to it become orphans.
+    pub(crate) fn end_lease(&mut self, i: usize) {
+        let Ok(lease) = self.leases.remove(i) else {
             return;
         };
         stats::RELEASED.up();
-        lease.detach(file);
         for record in self.records.iter_mut() {
             match record.charge {
                 Charge::Lease { id, unbreakable } if id == lease.id => {

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a generation does to holders: the notice, the revocation, the signals, the log.
+//! What a generation does to holders: the revocation, the signals, the log. The notice before that
+//! is in `notice.rs`.
 
 use super::{
     breaker::Closed,
-    inode::{fields, Inner, WHOLE_FILE},
+    inode::Inner,
     kapi::{
         process::{Comm, ThreadGroup},
         report,
         trace, //
     },
-    lease::{Lease, State},
+    lease::State,
     machine::{Action, Input, Phase},
     range::PageRange,
-    record::{Charge, Record},
+    record::Record,
     records::Party,
     stats,
 };
@@ -25,16 +26,6 @@ use kernel::prelude::*;
 enum Stop {
     Sigbus,
     Sigkill,
-}
-
-/// The lease that pins are charged to.
-fn charged_to<'a>(leases: &'a mut [Lease], charge: &Charge) -> Option<&'a mut Lease> {
-    let Charge::Lease { id, .. } = *charge else {
-        return None;
-    };
-    // The oldest come first, and names rise.
-    let i = leases.binary_search_by_key(&id, |l| l.id).ok()?;
-    leases.get_mut(i)
 }
 
 impl Inner {
@@ -56,56 +47,6 @@ impl Inner {
         );
     }
 
-    /// A generation begins: each lease of the file gets its notice that is held, or was revoked
-    /// with pins for which nobody was stopped.
-    pub(crate) fn begin_generation(&mut self) {
-        for record in self.records.iter_mut() {
-            record.young = false;
-            if record.spent {
-                continue;
-            }
-            // SIGBUS was for other pages of its process.
-            record.stopped_at = None;
-            if let Some(lease) = charged_to(&mut self.leases, &record.charge) {
-                lease.overdue = lease.state == State::Revoked;
-            }
-        }
-        for i in 0..self.leases.len() {
-            if self.leases[i].overdue {
-                self.leases[i].overdue = false;
-                self.leases[i].signal();
-                self.notified(i);
-            }
-        }
-        self.notify_new();
-    }
-
-    /// Leases that are held have not heard of the break yet.
-    pub(crate) fn notify_new(&mut self) {
-        for i in 0..self.leases.len() {
-            if self.leases[i].state == State::Held {
-                self.leases[i].notify();
-                self.notified(i);
-            }
-        }
-    }
-
-    fn notified(&self, i: usize) {
-        stats::NOTIFIED.up();
-        let holder = &self.leases[i].holder;
-        trace::sigio(|| self.fields(&WHOLE_FILE, holder, Ok(())));
-    }
-
-    /// A generation is over: what was not revoked is held as before.
-    pub(crate) fn quieten(&mut self) {
-        for lease in self.leases.iter_mut() {
-            if lease.state == State::Breaking {
-                lease.state = State::Held;
-            }
-        }
-        self.closed.retain(|c| c.present);
-    }
-
     /// Nobody is left whom the generation concerns.
     pub(crate) fn abandon(&mut self) {
         let from = self.machine.phase();
@@ -120,7 +61,7 @@ impl Inner {
         loop {
             let from = self.machine.phase();
             let Some(action) = self.machine.tick(now) else {
-                return moved;
+                return moved | self.end_grace(now);
             };
             moved = true;
             self.step(from, Input::Tick);
@@ -133,8 +74,7 @@ impl Inner {
                     self.stop(Stop::Sigkill, None, now);
                 }
                 // Nothing is left to come back for.
-                Action::Expire => self.closed.retain(|c| c.present),
-                Action::End => self.quieten(),
+                Action::Expire | Action::End => self.quieten(),
             }
         }
     }
@@ -181,6 +121,7 @@ impl Inner {
             .iter()
             .filter(move |c| by.is_none_or(|id| c.id == id))
             .filter(|c| c.waits_for(&record.range) && c.group != *record.pinner.group())
+            .filter(|c| c.grace.is_none() || !self.has_grace(record))
     }
 
     /// A breaker on whose behalf the pinner may be signalled.
@@ -197,13 +138,8 @@ impl Inner {
             if record.young || !self.in_the_way(record, by) {
                 continue;
             }
-            let id = self.id;
-            match charged_to(&mut self.leases, &record.charge) {
-                Some(lease) if lease.state != State::Revoked => {
-                    lease.state = State::Revoked;
-                    stats::REVOKED.up();
-                    trace::lease_revoke(|| fields(id, &WHOLE_FILE, &lease.holder, Ok(())));
-                }
+            match self.lease_of(record) {
+                Some(i) if self.leases[i].state != State::Revoked => self.revoke_lease(i),
                 _ => (),
             }
         }

@@ -9,7 +9,7 @@
 
 use super::{
     breaker::Closed,
-    inode::{Inner, InodeState, WHOLE_FILE},
+    inode::{Inner, InodeState},
     kapi::{
         file::KeptPath,
         mapping::{InodeId, MappingKey},
@@ -153,10 +153,10 @@ impl Inner {
         Line {
             class: Class::Lease,
             inode: self.id,
-            range: WHOLE_FILE,
+            range: lease.range,
             pages: lease.pages,
             who: lease.holder.clone(),
-            through: "fcntl",
+            through: lease.through(),
             kind: match lease.unbreakable {
                 true => "unbreakable",
                 false => "breakable",
@@ -169,7 +169,7 @@ impl Inner {
             left: self.left(lease.state != State::Held),
             lease: Some(lease.id),
             comm: None,
-            place: lease.fasync.path().map(|path| (path, lease.holder.clone())),
+            place: lease.path().map(|path| (path, lease.holder.clone())),
         }
     }
 
@@ -223,7 +223,7 @@ impl Inner {
             comm: Some(closed.comm),
             place: wanted().next().map(path_of).or_else(|| {
                 let lease = self.leases.first()?;
-                Some((lease.fasync.path()?, lease.holder.clone()))
+                Some((lease.path()?, lease.holder.clone()))
             }),
         }
     }

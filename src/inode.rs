@@ -4,13 +4,15 @@
 //!
 //! # Locks, in the order in which they are taken
 //!
+//! 0. a lease fd's reader's (`lease_fd.rs`), while events are copied to a program;
 //! 1. `mmap_lock`, by the kernel, around the pin hooks;
 //! 2. the table's mutex (`table.rs`): held for a look-up, an insertion or a removal only, never
 //!    together with an inode's mutex;
 //! 3. an inode's mutex, [`InodeState::inner`]: never two of them;
 //! 4. the quotas' mutex (`quota.rs`) and the alarm's (`clock.rs`), each a leaf; so is that of the
 //!    records that wait to be dropped (`table.rs`), which is not taken with an inode's;
-//! 5. what the C side takes for itself: the fasync list's, `i_pages`, siglock.
+//! 5. what the C side takes for itself: the fasync list's, `i_pages`, siglock, the wait queues of
+//!    lease fds.
 //!
 //! Under 2 and 3 no lock of a filesystem, no `i_rwsem` and no `mmap_lock` is taken; files and paths
 //! are given back after unlocking, which is what [`Discarded`] is for.
@@ -26,6 +28,7 @@
 use super::{
     breaker::Closed,
     kapi::{
+        file::FileKey,
         mapping::{InodeId, MappingKey},
         process::ThreadGroup,
         trace::Fields, //
@@ -154,10 +157,12 @@ impl Inner {
         self.last_id
     }
 
-    /// Is an operation under way, or may it come back, that closed its range no later than `id` was
-    /// the newest name?
-    pub(crate) fn busy(&self, id: u64) -> bool {
-        self.closed.iter().any(|c| c.id <= id)
+    /// Is an operation on pages of `range` under way, or may it come back, that closed its range no
+    /// later than `id` was the newest name?
+    pub(crate) fn busy(&self, range: &PageRange, id: u64) -> bool {
+        self.closed
+            .iter()
+            .any(|c| c.id <= id && c.closed.overlaps(range))
     }
 
     /// Is a page of `range` closed to new pins?
@@ -178,17 +183,20 @@ impl Inner {
             .is_ok_and(|i| self.leases[i].pages > 0)
     }
 
-    /// What a pin by `group`, on its own memory, through an open file with lease `on_file` is
-    /// charged to; [`None`] if nobody has taken a lease that would do.
+    /// What a pin of `range` by those whom `of_group` knows, on their own memory, through an open
+    /// file is charged to; [`None`] if nobody has taken a lease that would do. The nearest, of those
+    /// the one that covers least, of those the oldest.
     pub(crate) fn lease_for(
         &self,
-        on_file: impl Fn(&Lease) -> bool,
+        file: FileKey,
+        range: &PageRange,
         of_group: impl Fn(&ThreadGroup) -> bool,
     ) -> Option<Charge> {
-        let live = || self.leases.iter().filter(|l| l.state != State::Revoked);
-        let lease = live()
-            .find(|l| on_file(l))
-            .or_else(|| live().find(|l| of_group(&l.holder)))?;
+        let live = self.leases.iter().filter(|l| l.state != State::Revoked);
+        let (_, _, lease) = live
+            .filter(|l| l.range.covers(range))
+            .filter_map(|l| Some((l.nearness(file, &of_group)?, l.range.pages(), l)))
+            .min_by_key(|(near, pages, _)| (*near, *pages))?;
         Some(Charge::Lease {
             id: lease.id,
             unbreakable: lease.unbreakable,

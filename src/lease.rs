@@ -2,18 +2,24 @@
 
 //! A lease: the right of a thread group to hold blocks of a file, and to be told when someone
 //! needs them.
+//!
+//! There are two doors to it: fcntl, for a whole file and with a signal, and the lease fd, for a
+//! range and with events. What a lease is and how it fares is the same behind both.
 
 use super::{
+    events::Kind,
     kapi::{
-        file::{Fasync, FileKey, OpenFile},
+        file::{Fasync, FileKey, KeptFile, KeptPath, OpenFile},
         process::ThreadGroup,
         registration::ModuleRef, //
     },
     quota::Quota,
+    range::PageRange,
     record::Charge,
-    stats, //
+    stats,
+    voice::Voice, //
 };
-use kernel::prelude::*;
+use kernel::{pid_namespace::PidNamespace, prelude::*, sync::Arc};
 
 /// Bits of F_SETLEASE's argument, as in `include/uapi/linux/longterm.h`.
 pub(crate) const F_LONGTERM: u32 = 16;
@@ -36,67 +42,303 @@ pub(crate) enum State {
     Revoked,
 }
 
+/// Where a lease came from, and how its holders are told.
+enum Door {
+    /// F_SETLEASE. It belongs to the open file description, to which there is no reference: the
+    /// release hook ends it. A signal.
+    Fcntl {
+        file: FileKey,
+        fasync: Pin<KBox<Fasync>>,
+    },
+    /// A lease fd, which keeps the file, too, for longer than this. The open file that it was taken
+    /// through, until that is released. Events.
+    Fd {
+        kept: Arc<KeptFile>,
+        through: Option<FileKey>,
+        voice: Voice,
+    },
+}
+
+/// A process that has adopted a lease.
+struct Adopter {
+    group: ThreadGroup,
+    /// It is counted for who adopted it.
+    _quota: Quota,
+}
+
 /// A lease.
 ///
 /// Owned by the state of its inode from F_SETLEASE to F_UNLCK or to the end of the open file
-/// description; all fields are protected by that state's mutex. Keeps the module loaded.
+/// description, or for the life of its lease fd; all fields are protected by that state's mutex.
+/// Keeps the module loaded.
 pub(crate) struct Lease {
     /// Its name.
     pub(crate) id: LeaseId,
-    /// The open file description that it belongs to. No reference: the release hook ends it.
-    pub(crate) file: FileKey,
+    /// What it covers.
+    pub(crate) range: PageRange,
     /// Can what is pinned under it not be taken away?
     pub(crate) unbreakable: bool,
     /// Where it stands.
     pub(crate) state: State,
+    /// The smallest range that has all in it that its holders know to be wanted, in the break under
+    /// way.
+    pub(crate) told: Option<PageRange>,
+    /// Changes of the range's layout that were completed since it was taken.
+    pub(crate) generation: u64,
     /// Revoked, but some of its pins have not been through a ladder: to be told of the next break.
     pub(crate) overdue: bool,
     /// Pages of the records that are charged to it.
     pub(crate) pages: u64,
     /// The thread group that took it.
     pub(crate) holder: ThreadGroup,
-    /// Where the notice goes.
-    pub(crate) fasync: Pin<KBox<Fasync>>,
+    /// Others that hold it, too.
+    adopters: KVec<Adopter>,
+    door: Door,
     /// It is counted for who took it, once it has been attached.
     quota: Option<Quota>,
     _module: ModuleRef,
 }
 
 impl Lease {
-    /// A lease on `file` for the current thread group. It still needs a name and [`Self::start`].
-    pub(crate) fn new(file: &OpenFile<'_>, unbreakable: bool) -> Result<Self> {
+    fn new(range: PageRange, unbreakable: bool, door: Door) -> Result<Self> {
         let module = ModuleRef::get().ok_or(EINVAL)?;
-        let fasync = Fasync::new()?;
         stats::LEASES.up();
         Ok(Self {
             id: 0,
-            file: file.key(),
+            range,
             unbreakable,
             state: State::Held,
+            told: None,
+            generation: 0,
             overdue: false,
             pages: 0,
             holder: ThreadGroup::current(),
-            fasync,
+            adopters: KVec::new(),
+            door,
             quota: None,
             _module: module,
         })
     }
 
-    /// Puts it on its file, which must be `file`, known as `fd`, counted for a user.
+    /// A lease on `file` as a whole for the current thread group. It still needs a name and
+    /// [`Self::start`].
+    pub(crate) fn of_file(file: &OpenFile<'_>, unbreakable: bool) -> Result<Self> {
+        let door = Door::Fcntl {
+            file: file.key(),
+            fasync: Fasync::new()?,
+        };
+        Self::new(PageRange::whole(), unbreakable, door)
+    }
+
+    /// A lease on a range for the current thread group, taken through an open file. It still needs
+    /// a name and [`Self::count`].
+    pub(crate) fn of_fd(
+        through: FileKey,
+        kept: Arc<KeptFile>,
+        range: PageRange,
+        unbreakable: bool,
+        voice: Voice,
+    ) -> Result<Self> {
+        let door = Door::Fd {
+            kept,
+            through: Some(through),
+            voice,
+        };
+        Self::new(range, unbreakable, door)
+    }
+
+    /// Puts a fcntl lease on its file, which must be `file`, known as `fd`, counted for a user.
     pub(crate) fn start(&mut self, file: &OpenFile<'_>, fd: u32, quota: Quota) -> Result {
         self.attach(file, fd)?;
         if let Err(e) = file.own_signals() {
             self.detach(file);
             return Err(e);
         }
-        self.quota = Some(quota);
+        self.count(quota);
         Ok(())
     }
 
-    /// Puts the lease on its file, which must be `file`, known as `fd`. To be said again if that
+    /// It is counted for a user.
+    pub(crate) fn count(&mut self, quota: Quota) {
+        self.quota = Some(quota);
+    }
+
+    /// Puts a fcntl lease on its file, which must be `file`, known as `fd`. To be said again if that
     /// descriptor changes.
     pub(crate) fn attach(&self, file: &OpenFile<'_>, fd: u32) -> Result {
-        self.fasync.add(file, fd)
+        match &self.door {
+            Door::Fcntl { fasync, .. } => fasync.add(file, fd),
+            Door::Fd { .. } => Ok(()),
+        }
+    }
+
+    /// Takes a fcntl lease off its file, which must be `file`. To be called before it is dropped.
+    pub(crate) fn detach(&mut self, file: &OpenFile<'_>) {
+        if let Door::Fcntl { fasync, .. } = &mut self.door {
+            fasync.as_mut().remove(file);
+        }
+    }
+
+    /// Is it the lease that fcntl has put on this open file?
+    pub(crate) fn is_on(&self, key: FileKey) -> bool {
+        matches!(&self.door, Door::Fcntl { file, .. } if *file == key)
+    }
+
+    /// The open file goes; another one may get its key.
+    pub(crate) fn forget_file(&mut self, key: FileKey) {
+        if let Door::Fd { through, .. } = &mut self.door {
+            *through = through.filter(|file| *file != key);
+        }
+    }
+
+    /// Has it a lease fd? Then those who break ranges that it covers are its concern one by one, as
+    /// it is told of them; else the break of the file is as a whole.
+    pub(crate) fn by_range(&self) -> bool {
+        matches!(self.door, Door::Fd { .. })
+    }
+
+    /// `fcntl` or `fd`, for people.
+    pub(crate) fn through(&self) -> &'static str {
+        match self.door {
+            Door::Fcntl { .. } => "fcntl",
+            Door::Fd { .. } => "fd",
+        }
+    }
+
+    /// The processes that hold it. Some may have gone.
+    pub(crate) fn holders(&self) -> impl Iterator<Item = &ThreadGroup> + '_ {
+        let adopters = self.adopters.iter().map(|a| &a.group);
+        Iterator::chain(core::iter::once(&self.holder), adopters)
+    }
+
+    /// Does one of those hold it whom `is` knows?
+    pub(crate) fn held_by(&self, is: impl Fn(&ThreadGroup) -> bool) -> bool {
+        self.holders().any(is)
+    }
+
+    /// The number of a holder in `ns`, if one has one there.
+    pub(crate) fn seen_in(&self, ns: &PidNamespace) -> Option<i32> {
+        self.holders().find_map(|group| group.number_in(ns))
+    }
+
+    /// How near it is to a pin through an open file by those whom `is` knows: 0 is nearest; [`None`]
+    /// if such a pin is none of its business.
+    pub(crate) fn nearness(&self, key: FileKey, is: impl Fn(&ThreadGroup) -> bool) -> Option<u8> {
+        match &self.door {
+            Door::Fcntl { file, .. } if *file == key => Some(0),
+            Door::Fd { through, .. } if *through == Some(key) => self.held_by(is).then_some(0),
+            _ => self.held_by(is).then_some(1),
+        }
+    }
+
+    /// The current process holds it, too, counted by what `quota` gives.
+    pub(crate) fn adopt(&mut self, quota: impl FnOnce() -> Result<Quota>) -> Result {
+        if self.state == State::Revoked {
+            return Err(ESTALE);
+        }
+        let me = ThreadGroup::current();
+        if self.held_by(|group| *group == me) {
+            return Ok(());
+        }
+        // What has been adopted again and again must not fill memory.
+        self.adopters.retain(|a| a.group.lives());
+        self.adopters.reserve(1, GFP_KERNEL_ACCOUNT)?;
+        let adopter = Adopter {
+            group: me,
+            _quota: quota()?,
+        };
+        Ok(self.adopters.push(adopter, GFP_KERNEL_ACCOUNT)?)
+    }
+
+    /// Is there anything in `range`, which a breaker is after, that its holders have not been told?
+    pub(crate) fn to_be_told(&self, range: &PageRange) -> bool {
+        match self.state {
+            _ if self.overdue => true,
+            State::Held => true,
+            State::Breaking => self.by_range() && !self.has_told(range),
+            State::Revoked => false,
+        }
+    }
+
+    /// Have its holders been told, in the break under way, that all of `range` is wanted? Those of a
+    /// file as a whole are told once.
+    pub(crate) fn has_told(&self, range: &PageRange) -> bool {
+        match &self.door {
+            Door::Fcntl { .. } => self.told.is_some(),
+            Door::Fd { voice, .. } => voice.has_told(range),
+        }
+    }
+
+    /// Tells the holders that someone wants `range`. `deadline`: when they will have had their
+    /// time. `pinned`: how much they have pinned in a range.
+    pub(crate) fn notify(
+        &mut self,
+        range: &PageRange,
+        deadline: u64,
+        pinned: impl Fn(&PageRange) -> u64,
+    ) {
+        self.overdue = false;
+        if self.state == State::Held {
+            self.state = State::Breaking;
+        }
+        self.told = Some(self.told.map_or(*range, |told| told.hull(range)));
+        match &mut self.door {
+            Door::Fcntl { fasync, .. } => fasync.notify(),
+            Door::Fd { voice, .. } => {
+                voice.note(Some(range));
+                let range = voice.unread().map_or(*range, |unread| unread.hull(range));
+                let bytes = pinned(&range);
+                voice.say(Kind::Break, &range, self.generation, deadline, bytes);
+            }
+        }
+        self.look();
+    }
+
+    /// Its time was up. `pinned`: how much is still in the way.
+    pub(crate) fn revoke(&mut self, pinned: impl Fn(&PageRange) -> u64) {
+        self.state = State::Revoked;
+        self.say(Kind::Revoked, pinned);
+        self.look();
+    }
+
+    /// Nobody wants anything of it any more.
+    pub(crate) fn rest(&mut self, pinned: impl Fn(&PageRange) -> u64) {
+        if self.told.is_none() {
+            return;
+        }
+        if self.state == State::Breaking {
+            self.state = State::Held;
+        }
+        self.say(Kind::End, pinned);
+        self.told = None;
+        if let Some(voice) = self.voice() {
+            voice.note(None);
+        }
+        self.look();
+    }
+
+    fn say(&mut self, kind: Kind, pinned: impl Fn(&PageRange) -> u64) {
+        if let Door::Fd { voice, .. } = &mut self.door {
+            let range = self.told.unwrap_or(self.range);
+            voice.say(kind, &range, self.generation, 0, pinned(&range));
+        }
+    }
+
+    /// What those see who wait for a lease fd follows from its state.
+    fn look(&mut self) {
+        let revoked = self.state == State::Revoked;
+        let quiet = self.told.is_none();
+        if let Door::Fd { voice, .. } = &mut self.door {
+            voice.settle(revoked, quiet);
+        }
+    }
+
+    /// What a lease fd reads from.
+    pub(crate) fn voice(&mut self) -> Option<&mut Voice> {
+        match &mut self.door {
+            Door::Fd { voice, .. } => Some(voice),
+            Door::Fcntl { .. } => None,
+        }
     }
 
     /// What F_GETLEASE reports.
@@ -108,20 +350,12 @@ impl Lease {
         }
     }
 
-    /// Takes the lease off its file, which must be `file`. To be called before it is dropped.
-    pub(crate) fn detach(&mut self, file: &OpenFile<'_>) {
-        self.fasync.as_mut().remove(file);
-    }
-
-    /// Sends the notice and notes that it was sent.
-    pub(crate) fn notify(&mut self) {
-        self.state = State::Breaking;
-        self.signal();
-    }
-
-    /// Sends the notice.
-    pub(crate) fn signal(&self) {
-        self.fasync.notify();
+    /// A path of the file, if one is kept.
+    pub(crate) fn path(&self) -> Option<KeptPath> {
+        match &self.door {
+            Door::Fcntl { fasync, .. } => fasync.path(),
+            Door::Fd { kept, .. } => Some(kept.path()),
+        }
     }
 }
 

@@ -11,11 +11,16 @@ mod attendance;
 mod breaker;
 mod certain;
 mod clock;
+mod device;
+mod events;
+#[cfg(CONFIG_KUNIT)]
+mod events_kunit;
 mod fcntl;
 mod generation;
 mod holders;
 mod inode;
 mod lease;
+mod lease_fd;
 mod ledger;
 #[cfg(CONFIG_KUNIT)]
 mod ledger_kunit;
@@ -28,6 +33,7 @@ mod limits_kunit;
 mod machine;
 mod manager;
 mod marks;
+mod notice;
 mod pin;
 mod policy;
 mod position;
@@ -49,9 +55,15 @@ mod stats;
 #[cfg(CONFIG_KUNIT)]
 mod stats_kunit;
 mod table;
+mod user_copy;
+mod versioned;
+#[cfg(CONFIG_KUNIT)]
+mod versioned_kunit;
+mod voice;
 
 use self::{
     kapi::{
+        miscdev::Device,
         registration::{abi, Registration},
         sysctl::Sysctls, //
     },
@@ -69,8 +81,8 @@ module! {
 
 /// The module while it is loaded.
 struct Longterm {
-    _registration: Pin<KBox<Registration<Manager>>>,
-    // Behind the registration, whose hooks look at them.
+    _device: Pin<KBox<Device<Manager>>>,
+    // Behind the device and its registration, whose hooks look at them.
     _sysctls: Sysctls,
 }
 
@@ -90,7 +102,7 @@ impl kernel::Module for Longterm {
             }
         })?;
         Ok(Self {
-            _registration: registration,
+            _device: Device::new(registration)?,
             _sysctls: sysctls,
         })
     }

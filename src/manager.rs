@@ -28,18 +28,17 @@ use kernel::{pid_namespace::PidNamespace, prelude::*, seq_file::SeqFile, sync::A
 /// The module's state. Lives as long as its registration.
 #[pin_data]
 pub(crate) struct Manager {
+    pub(crate) table: Arc<Table>,
     #[pin]
-    table: Table,
-    #[pin]
-    clock: Clock,
-    quotas: Arc<Quotas>,
+    pub(crate) clock: Clock,
+    pub(crate) quotas: Arc<Quotas>,
 }
 
 impl Manager {
     /// With nothing known.
     pub(crate) fn new() -> impl PinInit<Self, Error> {
         kernel::try_pin_init!(Self {
-            table <- Table::new(),
+            table: Arc::pin_init(Table::new(), GFP_KERNEL)?,
             clock <- Clock::new(),
             quotas: Quotas::new()?,
         }? Error)
@@ -132,7 +131,7 @@ impl Operations for Manager {
             if inner.advance(report::now_ms()) {
                 state.key.wake();
             }
-            next = match (next, inner.machine.deadline()) {
+            next = match (next, inner.deadline()) {
                 (Some(a), Some(b)) => Some(a.min(b)),
                 (a, b) => a.or(b),
             };

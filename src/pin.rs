@@ -41,7 +41,7 @@ pub(crate) fn begin(table: &Table, quotas: &Quotas, pin: &PinRequest<'_>) -> Res
         if inner.is_closed(&range) {
             return Err(EAGAIN);
         }
-        charge(inner, pin, &mut why)?;
+        charge(inner, pin, &range, &mut why)?;
         // What was unpinned is not to count any more. When the new pins are there it is too late
         // to tell them from the old ones.
         if quotas.at_limit(Kind::Record, state.key) {
@@ -211,9 +211,13 @@ pub(crate) fn untag_end(table: &Table, tag: &mut Tag<'_>) {
 }
 
 /// What a pin is charged to; notes `why` it can't be where its error does not say.
-fn charge(inner: &Inner, pin: &PinRequest<'_>, why: &mut Option<Reason>) -> Result<Charge> {
+fn charge(
+    inner: &Inner,
+    pin: &PinRequest<'_>,
+    range: &PageRange,
+    why: &mut Option<Reason>,
+) -> Result<Charge> {
     let file = pin.file();
-    let key = file.key();
     let me = ThreadGroup::current();
     let of_group = |group: &ThreadGroup| {
         if pin.foreign() {
@@ -222,7 +226,7 @@ fn charge(inner: &Inner, pin: &PinRequest<'_>, why: &mut Option<Reason>) -> Resu
             *group == me
         }
     };
-    if let Some(charge) = inner.lease_for(|lease| lease.file == key, of_group) {
+    if let Some(charge) = inner.lease_for(file.key(), range, of_group) {
         return Ok(charge);
     }
     policy::automatic_leases().inspect_err(|_| *why = Some(Reason::NoLease))?;
@@ -259,7 +263,7 @@ impl Inner {
         Ok(Piece {
             range,
             addr: pin.addr(),
-            charge: charge(self, pin, why)?,
+            charge: charge(self, pin, &range, why)?,
             foreign: pin.foreign(),
             writes: pin.shared_writable(),
             young: self.machine.active(),

@@ -174,9 +174,9 @@ struct longterm_ioc_lease {
 };
 
 /* As F_UNBREAKABLE. */
-#define LONGTERM_LEASE_UNBREAKABLE	(1U << 0)
+#define LONGTERM_LEASE_UNBREAKABLE	1
 /* The lease fd is O_NONBLOCK, and taking the lease does not wait. */
-#define LONGTERM_LEASE_NONBLOCK		(1U << 1)
+#define LONGTERM_LEASE_NONBLOCK		2
 
 /**
  * struct longterm_ioc_info - LONGTERM_IOC_INFO: how things stand
@@ -357,6 +357,6 @@ struct longterm_event {
 #define LONGTERM_EVENT_REVOKED	3
 
 /* It stands for several of its type that nobody has read in time. */
-#define LONGTERM_EVENT_MERGED	(1U << 0)
+#define LONGTERM_EVENT_MERGED	1
 
 #endif /* _UAPI_LINUX_LONGTERM_H */
