@@ -46,6 +46,9 @@ class T:
         self.files += 1
         return f"{guest.DAX}/f{self.files}"
 
+    def last_path(self):
+        return f"{guest.DAX}/f{self.files}"
+
     def file(self, size=4 * guest.MIB, data=True):
         return guest.make_file(self.path(), size, data)
 

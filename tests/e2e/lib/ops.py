@@ -10,11 +10,12 @@ import time
 
 from . import blocks, calls, loops, pins
 from .birth import Birth
+from .leasefd import LeaseFds
 
 NOTICES = [signal.SIGIO] + list(range(signal.SIGRTMIN, signal.SIGRTMAX + 1))
 
 
-class Ops(Birth):
+class Ops(Birth, LeaseFds):
     def __init__(self, channel):
         self.channel = channel
         self.threads = []
