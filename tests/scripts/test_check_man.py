@@ -10,6 +10,7 @@ import unittest
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 PAGE = "Documentation/man/F_LONGTERM.2const"
+DEVICE = "Documentation/man/longterm.4"
 TEXT = "Documentation/uapi.rst"
 HEADER = "include/uapi/linux/longterm.h"
 
@@ -18,7 +19,7 @@ class CheckMan(unittest.TestCase):
     def after(self, path, old, new):
         """What the script says when `old` has become `new` there."""
         with tempfile.TemporaryDirectory() as top:
-            for name in ("scripts/check-man", PAGE, TEXT, HEADER):
+            for name in ("scripts/check-man", PAGE, DEVICE, TEXT, HEADER):
                 os.makedirs(os.path.dirname(os.path.join(top, name)), exist_ok=True)
                 shutil.copy(os.path.join(TOP, name), os.path.join(top, name))
             with open(os.path.join(top, path), encoding="utf-8") as text:
@@ -48,6 +49,11 @@ class CheckMan(unittest.TestCase):
 
     def test_one_too_many(self):
         self.missed(HEADER, " * EDEADLK\n", " * EDEADLK\n * EPERM\n", f"{PAGE}: ", f"{TEXT}: ")
+
+    def test_device(self):
+        self.missed(DEVICE, ".B ESTALE\n", "", f"{DEVICE}: errors of LONGTERM_IOC_ADOPT: not ESTALE")
+        self.missed(HEADER, " * EPERM\n", "", f"{HEADER}: errors of LONGTERM_IOC_BREAK: not EPERM")
+        self.missed(TEXT, "\nEFAULT       the buffer", "\n", f"{TEXT}: errors of read(2): not EFAULT")
 
     def test_section_that_went(self):
         done = self.after(TEXT, "The pin\n", "Pins\n")

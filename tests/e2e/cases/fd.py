@@ -224,6 +224,16 @@ def permission_is_that_of_f_setlease(t):
 
 
 @test
+def leases_can_be_off(t):
+    p = t.proc()
+    fd = p.open(t.file())
+    guest.write(guest.LEASES_ENABLE, 0)
+    t.errno(errno.EINVAL, p.go.fd_lease(fd), "leases-enable=0")
+    guest.write(guest.LEASES_ENABLE, 1)
+    p.fd_lease(fd)
+
+
+@test
 def counts_as_a_lease(t):
     """Of the user's limit; each adoption is one more; all comes back."""
     path = t.file()
