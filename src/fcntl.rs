@@ -219,6 +219,9 @@ impl Inner {
             return;
         };
         stats::RELEASED.up();
+        if lease.pages == 0 {
+            return;
+        }
         for record in self.records.iter_mut() {
             match record.charge {
                 Charge::Lease { id, unbreakable } if id == lease.id => {
