@@ -28,8 +28,9 @@ static struct {
 	const char *port;
 	uint64_t blocks;	/* --blocks: how much to write */
 	int pace_ms;		/* --pace-ms: a pause before each block */
+	int wait;		/* --wait: seconds, for the server to be there */
 	uint64_t progress;	/* --progress: say so after so many blocks */
-} opt = { .device = "rxe0", .port = "4791", .blocks = 1024 };
+} opt = { .device = "rxe0", .port = "4791", .blocks = 1024, .wait = 10 };
 
 static struct lines server = { .fd = -1 };
 static struct ibv_mr *source_mr;
@@ -140,7 +141,7 @@ static void connect_server(void)
 	hang_up(&server);
 	for (int tries = 0; server.fd < 0; tries++) {
 		server.fd = open_tcp(opt.host, opt.port);
-		if (server.fd < 0 && tries == 100)
+		if (server.fd < 0 && tries >= 10 * opt.wait)
 			die(opt.host, "is the server there?");
 		if (server.fd < 0)
 			nanosleep(&pause, NULL);
@@ -256,6 +257,7 @@ static void __attribute__((noreturn)) usage(int status)
 	      "  --port N        of the server (4791)\n"
 	      "  --blocks N      how many blocks of 4096 bytes to write (1024)\n"
 	      "  --pace-ms N     wait so long before each\n"
+	      "  --wait N        at most so many seconds for the server (10)\n"
 	      "  --progress N    say so after each N writes\n",
 	      status ? stderr : stdout);
 	exit(status);
@@ -268,6 +270,7 @@ int main(int argc, char **argv)
 		{ "port", required_argument, NULL, 'p' },
 		{ "blocks", required_argument, NULL, 'b' },
 		{ "pace-ms", required_argument, NULL, 'w' },
+		{ "wait", required_argument, NULL, 't' },
 		{ "progress", required_argument, NULL, 'i' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
@@ -287,6 +290,9 @@ int main(int argc, char **argv)
 			break;
 		case 'w':
 			opt.pace_ms = atoi(optarg);
+			break;
+		case 't':
+			opt.wait = atoi(optarg);
 			break;
 		case 'i':
 			opt.progress = strtoull(optarg, NULL, 0);

@@ -10,6 +10,7 @@
 use longterm::{Error, Event, EventKind, Lease};
 use mio::{Events, Interest, Poll, Token};
 use std::fs::File;
+use std::process::ExitCode;
 
 /// What a program with pins would do.
 fn react(path: &str, event: &Event) {
@@ -24,7 +25,7 @@ fn react(path: &str, event: &Event) {
     }
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut poll = Poll::new()?;
     let mut leases = Vec::new();
     for path in std::env::args().skip(1) {
@@ -62,4 +63,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     Ok(())
+}
+
+fn main() -> ExitCode {
+    run().map_or_else(
+        |error| {
+            eprintln!("longterm_mio: {error}");
+            ExitCode::FAILURE
+        },
+        |()| ExitCode::SUCCESS,
+    )
 }

@@ -9,6 +9,7 @@
 
 use longterm::{AsyncLease, EventKind, Lease, Result, State};
 use std::fs::File;
+use std::process::ExitCode;
 
 async fn watch(path: String) -> Result<()> {
     let file = File::options().read(true).write(true).open(&path);
@@ -34,8 +35,7 @@ async fn watch(path: String) -> Result<()> {
     Ok(())
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+async fn run() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let mut tasks = tokio::task::JoinSet::new();
     for path in std::env::args().skip(1) {
         tasks.spawn(watch(path));
@@ -44,4 +44,15 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         ended??;
     }
     Ok(())
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    run().await.map_or_else(
+        |error| {
+            eprintln!("longterm_tokio: {error}");
+            ExitCode::FAILURE
+        },
+        |()| ExitCode::SUCCESS,
+    )
 }

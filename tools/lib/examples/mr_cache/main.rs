@@ -21,6 +21,7 @@ use regions::Regions;
 use rustix::event::epoll;
 use std::fs::File;
 use std::io::{self, Read};
+use std::process::ExitCode;
 
 struct Cached {
     path: String,
@@ -131,7 +132,7 @@ impl Cache {
     }
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn run() -> Result<(), Box<dyn std::error::Error>> {
     const STDIN: u64 = u64::MAX;
     let mut arguments = std::env::args().skip(1);
     let chunk = arguments
@@ -183,4 +184,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
     }
+}
+
+fn main() -> ExitCode {
+    run().map_or_else(
+        |error| {
+            eprintln!("longterm_cache: {error}");
+            ExitCode::FAILURE
+        },
+        |()| ExitCode::SUCCESS,
+    )
 }
