@@ -9,7 +9,7 @@ import struct
 import subprocess
 
 from lib import guest
-from lib.calls import PUNCH_HOLE
+from lib.calls import BOTH, PUNCH_HOLE
 from lib.case import test
 
 SIZE = 2 * guest.MIB
@@ -146,6 +146,32 @@ def cache_drops_what_a_break_meets(t):
     t.true("break of 0-: 2 dropped, 2 kept" in cache.until("break of"),
            cache.lines)
     t.eq(cache.end(), 0, f"exit status; {cache.lines}")
+
+
+@test(limit=30)
+def longterm_break(t):
+    """All that an operation would do, but for the operation."""
+    def breaks(*options):
+        return guest.run(guest.BIN + "/longterm", "break", *options, path)
+    path = t.file()
+    before = guest.read(path)
+    h = t.holder(path)
+    fresh = t.proc()
+    t.eq(breaks("--no-wait"), (1, f"longterm: {path}: pins are in the way; "
+                               "their holders have been told\n"), "no wait")
+    t.true(h.sig(10), "no notice")
+    h.unpin_all()
+    h.lease(h.fd)
+    h.pin(h.addr, guest.MIB)
+    h.react(retake=h.fd)
+    status, out = breaks()
+    t.true(not status and out.startswith("free after "), f"{status}: {out}")
+    t.eq(t.reaction(h)["size"], 4 * guest.MIB, "size")
+    fresh.hold(path, guest.MIB, lease=BOTH)
+    t.eq(breaks("--range", "2M-")[0], 0, "beside the pin")
+    status, out = breaks("--range", "0-4096")
+    t.true(status == 1 and "unbreakable" in out, f"{status}: {out}")
+    t.true(guest.read(path) == before, "the file is another")
 
 
 def watches(t, name):

@@ -4,6 +4,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use longterm::ByteRange;
 use std::path::PathBuf;
 
 const AFTER: &str = "Exit status: 0 if all is well, 1 if not (doctor: something is wrong), \
@@ -31,6 +32,8 @@ pub(crate) enum Command {
     Status(Status),
     /// Print the counters in Prometheus' text format
     Metrics,
+    /// Break the leases of a file, and leave the file as it is: to test how their holders react
+    Break(Break),
     /// Find out why a lease or a pin would fail, and what to do
     Doctor(Doctor),
     /// Print the completions for a shell
@@ -122,6 +125,43 @@ pub(crate) struct Doctor {
     pub(crate) paths: Vec<PathBuf>,
 }
 
+#[derive(Args)]
+pub(crate) struct Break {
+    /// The file, which must be writable
+    pub(crate) file: PathBuf,
+    /// Only these bytes, like 0-2M or 4096- (to the end); K, M, G, T are of 1024
+    #[arg(long, value_name = "A-B", value_parser = range, default_value = "0-")]
+    pub(crate) range: ByteRange,
+    /// Tell the holders, and do not wait for them
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+}
+
+fn bytes(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(['K', 'M', 'G', 'T']);
+    let unit = match &text[digits.len()..] {
+        "" => 1,
+        "K" => 1 << 10,
+        "M" => 1 << 20,
+        "G" => 1 << 30,
+        "T" => 1 << 40,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(unit)
+}
+
+fn range(text: &str) -> Result<ByteRange, String> {
+    text.split_once('-')
+        .and_then(|(start, end)| {
+            let end = match end {
+                "" => ByteRange::EOF,
+                _ => bytes(end)?,
+            };
+            ByteRange::new(bytes(start)?..end).ok()
+        })
+        .ok_or_else(|| "first byte and the one behind the last, like 0-2M or 4096-".into())
+}
+
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(s) if (0.01..=86400.0).contains(&s) => Ok(s),
@@ -146,6 +186,28 @@ mod tests {
             panic!("another command");
         };
         assert_eq!(t.live, ["ls", "-l"]);
+    }
+
+    #[test]
+    fn ranges_of_bytes() {
+        let of = |text| range(text).ok().map(|r| (r.start, r.end));
+        assert_eq!(of("0-"), Some((0, ByteRange::EOF)));
+        assert_eq!(of("4K-2M"), Some((4096, 2 << 20)));
+        assert_eq!(of("1-2"), Some((1, 2)));
+        for bad in [
+            "",
+            "-",
+            "-5",
+            "5",
+            "2-1",
+            "1-1",
+            "1-2x",
+            "1KK-4M",
+            "1-99999999T",
+            "a-b",
+        ] {
+            assert_eq!(of(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 //! The commands, a file each.
 
+mod break_range;
 mod completions;
 mod doctor;
 mod events;
@@ -28,6 +29,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Command::Timeline(args) => return timeline::run(&args),
         Command::Status(args) => status::run(&args)?,
         Command::Metrics => metrics::run()?,
+        Command::Break(args) => break_range::run(&args)?,
         Command::Doctor(args) => return doctor::run(&args),
         Command::Completions { shell } => completions::run(shell)?,
         Command::Man { dir } => man::run(dir.as_deref())?,
