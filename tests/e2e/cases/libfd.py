@@ -12,6 +12,8 @@ from lib import guest
 from lib.calls import BOTH, PUNCH_HOLE
 from lib.case import test
 
+# Real time passes in these; lease fds on the debug kernel are in fd*.py.
+PLAIN = ("patched",)
 SIZE = 2 * guest.MIB
 BLOCK = 4096
 BLOCKS = SIZE // BLOCK
@@ -75,7 +77,7 @@ def arrived(t, path, server, client, breaks, connections):
         t.true(f.read(SIZE) == content(), "what is in the file")
 
 
-@test(limit=60)
+@test(kernels=PLAIN, limit=60)
 def server_and_truncate(t):
     path, server, client = transfer(t)
     cut = t.proc().go.truncate(path, SIZE)
@@ -86,7 +88,7 @@ def server_and_truncate(t):
     t.eq(os.stat(path).st_size, SIZE, "size")
 
 
-@test(limit=60)
+@test(kernels=PLAIN, limit=60)
 def server_with_windows_and_punch(t):
     """What was written there before is written again."""
     path, server, client = transfer(t, "--windows")
@@ -98,7 +100,7 @@ def server_with_windows_and_punch(t):
     arrived(t, path, server, client, 1, 1)
 
 
-@test(limit=90, break_time=4)
+@test(kernels=PLAIN, limit=90, break_time=4)
 def server_whose_peer_is_stopped(t):
     """It does not wait for the peer longer than it has time itself."""
     path, server, client = transfer(t)
@@ -123,7 +125,7 @@ def two_files(t):
     return paths
 
 
-@test(limit=60)
+@test(kernels=PLAIN, limit=60)
 def cache_drops_what_a_break_meets(t):
     chunk = 2 * guest.MIB
     paths = two_files(t)
@@ -148,7 +150,7 @@ def cache_drops_what_a_break_meets(t):
     t.eq(cache.end(), 0, f"exit status; {cache.lines}")
 
 
-@test(limit=30)
+@test(kernels=PLAIN, limit=30)
 def longterm_break(t):
     """All that an operation would do, but for the operation."""
     def breaks(*options):
@@ -194,11 +196,11 @@ def watches(t, name):
     program.end()
 
 
-@test(limit=40)
+@test(kernels=PLAIN, limit=40)
 def mio_watches_two_files(t):
     watches(t, "mio")
 
 
-@test(limit=40)
+@test(kernels=PLAIN, limit=40)
 def tokio_watches_two_files(t):
     watches(t, "tokio")

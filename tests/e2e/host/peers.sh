@@ -28,6 +28,7 @@ for fs in ext4 xfs; do
 	mkdir "$work/link.$fs"
 	vm --fs $fs --mem 1G --link "$work/link.$fs:1" -- bash -euc "$serve" bash "$how" >"$work/server.log" 2>&1 &
 	server=$!
+	# shellcheck disable=SC2016
 	check "$fs.client" vm --no-module --fs $fs --mem 1G --link "$work/link.$fs:2" -- \
 		sh -c '/opt/longterm/bin/longterm_client --pace-ms 5 --wait 250 192.0.2.1 >/tmp/log
 			status=$?; cat /tmp/log; grep -q "equal; 2 breaks, 1 connections" /tmp/log && exit $status'
