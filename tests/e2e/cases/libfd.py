@@ -150,7 +150,7 @@ def cache_drops_what_a_break_meets(t):
     t.eq(cache.end(), 0, f"exit status; {cache.lines}")
 
 
-@test(kernels=PLAIN, limit=30)
+@test(kernels=PLAIN, limit=30, break_time=2)
 def longterm_break(t):
     """All that an operation would do, but for the operation."""
     def breaks(*options):
