@@ -6,6 +6,7 @@
 #include <linux/fs.h>
 #include <linux/fs_struct.h>
 #include <linux/longterm.h>
+#include <linux/mount.h>
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
 #include <linux/proc_fs.h>
@@ -108,8 +109,10 @@ static bool lt_reachable(const struct path *path)
 void lt_proc_place(struct seq_file *m, const char *comm,
 		   const struct path *path)
 {
-	/* The mount's number is in fs/mount.h, which is not for modules. */
-	seq_puts(m, " - ");
+	if (path)
+		seq_printf(m, " %d ", mnt_id_of(path->mnt));
+	else
+		seq_puts(m, " - ");
 	if (*comm)
 		seq_escape(m, comm, LT_ESCAPED);
 	else

@@ -79,6 +79,7 @@ def leases_and_pins(t):
         pin_line(path, p, 8 * PAGE, 12 * PAGE, lease=one, through="rdma"),
         pin_line(path, p, 20 * PAGE, 22 * PAGE, lease=one, through="other")],
          "pinned")
+    t.eq({s["mount"] for s in got}, {view.mount_of(path)}, "the mount")
     same(t, view.lines(other), [lease_line(other, p)], "the other file")
     p.unpin(1)
     same(t, view.lines(path, "pin"), [

@@ -40,6 +40,17 @@ def lines(path=None, what=None, reader=None, proc="/proc"):
             if what in (None, s["what"])]
 
 
+def mount_of(path):
+    """The mount through which a path is opened, as the kernel says elsewhere."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        fields = dict(line.split(":\t", 1) for line in
+                      guest.read(f"/proc/self/fdinfo/{fd}").splitlines())
+    finally:
+        os.close(fd)
+    return fields["mnt_id"]
+
+
 def name(text):
     """A path or command as it was."""
     return re.sub(r"\\(\d{3})", lambda m: chr(int(m.group(1), 8)), text)
