@@ -182,8 +182,11 @@ unsafe extern "C" fn next<T: View>(
         if v != HEAD {
             implementation::<T>().step(&mut *(*m).private.cast::<T::Cursor>());
         }
-        // Lines that nobody may see can be very many.
+        // Lines that nobody may see can be very many, and ever more.
         bindings::lt_proc_pause();
+        if kernel::current!().signal_pending() {
+            return Error::to_ptr(EINTR);
+        }
         line::<T>(m)
     }
 }

@@ -43,7 +43,28 @@ impl Inner {
             _ => false,
         };
         self.tell_more(id, now);
+        self.share_grace(id, now);
         !back && ladder == Ladder::Full && self.machine.past_notice()
+    }
+
+    /// Who is in the way of another breaker, too, and has its time from that one, is not stopped sooner
+    /// because of this one.
+    fn share_grace(&mut self, id: u64, now: u64) {
+        let Some(folios) = self.closed_mut(id).map(|c| c.folios) else {
+            return;
+        };
+        let others = self.closed.iter().filter(|c| c.id != id);
+        let until = others
+            .filter(|c| c.folios.overlaps(&folios))
+            .filter_map(|c| c.grace)
+            .filter(|until| *until > now)
+            .max();
+        if until.is_some() {
+            if let Some(mine) = self.closed_mut(id) {
+                mine.grace = mine.grace.max(until);
+            }
+            self.extend(id, now);
+        }
     }
 
     /// The ticket that the breaker had when it gave up a while ago, and the grace of its holders.
@@ -109,16 +130,17 @@ impl Inner {
         let range = mine.closed;
         let joined = mine.ticket.is_some();
         let done = mine.granted && complete;
-        let changed = (done && !mine.rehearsal).then_some(mine.folios);
+        let rehearsal = mine.rehearsal;
+        let changed = (done && !rehearsal).then_some(mine.folios);
         mine.present = false;
         if done || !joined {
             let _mine = self.closed.remove(i);
         }
         let closed = self.closed.len();
         if done {
-            // Nothing is left to come back for, whoever wanted it.
+            // Nothing is left to come back for, whoever wanted it: but nothing was taken by a rehearsal.
             self.closed
-                .retain(|c| c.present || !range.covers(&c.closed));
+                .retain(|c| c.present || !range.covers(&c.closed) || (rehearsal && !c.rehearsal));
         }
         if let Some(folios) = changed {
             self.changed(&folios);
@@ -153,13 +175,18 @@ impl Inner {
             return;
         }
         // One that gives up again and again must not fill memory.
-        let range = self.closed[i].closed;
+        let mine = &self.closed[i];
+        let (range, folios, grace) = (mine.closed, mine.folios, mine.grace);
+        let rehearsal = mine.rehearsal;
         let same = self
             .closed
             .iter_mut()
             .find(|c| c.id != id && !c.present && c.closed.overlaps(&range));
         if let Some(other) = same {
             other.closed = other.closed.hull(&range);
+            other.folios = other.folios.hull(&folios);
+            other.grace = other.grace.max(grace);
+            other.rehearsal &= rehearsal;
             let _mine = self.closed.remove(i);
         }
     }

@@ -72,6 +72,10 @@ fn take(
     let mapping = file.mapping();
     table.with_new(mapping.key(), mapping.id(), |state, inner| {
         wait_until_quiet(state, inner, &WHOLE_FILE, file.nonblocking())?;
+        // The file may have come to share blocks meanwhile.
+        if !mapping.protectable() {
+            return Err(EOPNOTSUPP);
+        }
         match inner.leases.iter().position(|l| l.is_on(file.key())) {
             Some(i) => {
                 if inner.leases[i].unbreakable != unbreakable {

@@ -116,6 +116,10 @@ fn try_take(
     let nonblocking = wish.nonblocking || file.nonblocking();
     let (known, id) = table.with_new(mapping.key(), mapping.id(), |state, inner| {
         wait_until_quiet(state, inner, &wish.range, nonblocking)?;
+        // The file may have come to share blocks meanwhile.
+        if !mapping.protectable() {
+            return Err(EOPNOTSUPP);
+        }
         inner.leases.reserve(1, GFP_KERNEL_ACCOUNT)?;
         let quota = quotas.take(limits::Kind::Lease, mapping.key())?;
         let id = inner.next_id();

@@ -206,10 +206,14 @@ def each_breaker_gives_those_it_concerns_their_time(t):
     event = late.fd_event(late.lease_fd, NOTICE)
     t.between(began + step * guest.SLOW - 0.05, event["deadline"] / 1e9,
               time.monotonic() + step, "deadline of the second")
+    # Nor does one more breaker of the same page take away from it.
+    d = t.proc()
+    third = punch(d, d.open(path), 40)
     t.errno(errno.ETXTBSY, first, "first punch")
     got = late.sigbus()
     t.true(got["at"] >= event["deadline"] / 1e9, "SIGBUS before the deadline")
     t.errno(errno.ETXTBSY, second, "second punch")
+    t.errno(errno.ETXTBSY, third, "third punch")
     t.between(2 * step * guest.SLOW - 0.1, second.took, 3 * step,
               "time of the second")
     t.eq([h.fd_types(h.lease_fd) for h in (early, late)],
