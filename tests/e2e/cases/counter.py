@@ -55,7 +55,9 @@ def random_walk(t):
     w = pinwalk.walk([t.path() for _ in range(4)], STEPS, pinwalk.new_seed())
     print(f"# {sum(w.model.calls.values())} calls; regions that came to have "
           f"order 0: {w.changes[0]}, 9: {w.changes[9]}", flush=True)
-    t.true(w.changes[0] and w.changes[9], "no folio has changed its order")
+    # Of few steps none need be such a change; order_changes() makes some.
+    if guest.LONG:
+        t.true(w.changes[0] and w.changes[9], "no folio has changed its order")
 
 
 @test(limit=60)
