@@ -361,7 +361,8 @@ def slab_of(group, p, addr):
     return with_them - before
 
 
-@test(limit=40)
+# KASAN has sizes of its own, and takes minutes for so many.
+@test(limit=40, kernels=("patched",))
 def memory_is_accounted(t):
     """
     To the group of who pins: what very many buffers of a page each take more
