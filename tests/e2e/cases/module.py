@@ -14,7 +14,7 @@ def rmmod():
 
 
 def insmod():
-    guest.must("insmod", guest.MODULE)
+    guest.must("insmod", guest.MODULE, timeout=300)
     guest.trace_start()
     machine.start()
 

@@ -171,7 +171,8 @@ def without_the_module(t):
     t.eq(len(view.lines(path)), 2, "lines")
 
 
-@test(limit=90)
+# The debug kernel takes a minute for each insmod, with KUnit.
+@test(limit=90, kernels=("patched",))
 def unload_while_it_is_read(t):
     """Readers that never stop don't keep it, and find it again."""
     readers, stop = [t.proc() for _ in range(2)], t.path()
