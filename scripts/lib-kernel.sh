@@ -4,7 +4,7 @@
 # Needs lib.sh.
 
 LT_SERIES=7.3
-LT_FLAVOURS=(patched unpatched debug)
+LT_FLAVOURS=(patched unpatched debug btf kcsan)
 
 lt_check_flavour() {
 	local f
@@ -39,7 +39,7 @@ lt_patches() {
 lt_fragments() {
 	echo "$LT_CONFIG/base.config"
 	[ "$1" = unpatched ] || [ -z "$(lt_patches "$1")" ] || echo "$LT_CONFIG/patched.config"
-	[ "$1" != debug ] || echo "$LT_CONFIG/debug.config"
+	case $1 in patched | unpatched) ;; *) echo "$LT_CONFIG/$1.config" ;; esac
 }
 
 # lt_kernel FLAVOUR: its directory (src/ and out/), built or not.

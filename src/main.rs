@@ -2,7 +2,7 @@
 
 //! Long-term leases: pins of DAX files that can be taken back.
 //!
-//! Policy only, and safe Rust only. The kernel's side is `fs/longterm.c`, the way to it `rust/`.
+//! Policy only, and safe Rust only. The kernel's side is `mm/longterm.c`, the way to it `rust/`.
 
 #[path = "../rust/mod.rs"]
 mod kapi;
