@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Read KTAP results and hold them against the list of expected tests.
 
-usage: scripts/ktap.py check EXPECTED DIR    a line a test, then the closing line
+usage: scripts/ktap.py check EXPECTED DIR    a line a test, failures last, then the closing line
        scripts/ktap.py list DIR              lines for the list of expected tests
 
 DIR holds one file for each group of tests that was run, GROUP.ktap, and a file
@@ -141,14 +141,15 @@ def sharing(directory):
 
 def check(wanted, directory):
     count = {"passed": 0, "failed": 0, "skipped": 0}
-    groups, seen = set(), set()
+    groups, seen, failures = set(), set(), []
 
     def tell(kind, name, remark="", notes=()):
         count[kind] += 1
-        print(f"{kind:8}{name}" + (f"  ({remark})" if remark else ""))
+        line = f"{kind:8}{name}" + (f"  ({remark})" if remark else "")
         if kind == "failed":
-            for note in notes:
-                print(f"          {note}")
+            failures.append((line, notes))
+        else:
+            print(line)
 
     for group, results in read(directory):
         groups.add(group)
@@ -174,6 +175,11 @@ def check(wanted, directory):
         elsewhere = any(f"{other}/{test}" in seen for other in shared.get(group, ()))
         if group in groups and name not in seen and not elsewhere:
             tell("failed", name, "missing: it is in the list of expected tests")
+    # Last, for of a long output the end is what people see.
+    for line, notes in failures:
+        print(line)
+        for note in notes:
+            print(f"          {note}")
     skipped = f", {count['skipped']} skipped" if count["skipped"] else ""
     print(f"{count['passed']} passed, {count['failed']} failed{skipped}")
     return 0 if count["passed"] and not count["failed"] else 1

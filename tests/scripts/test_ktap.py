@@ -51,6 +51,11 @@ class Ktap(unittest.TestCase):
         self.assertEqual((status, last), (1, ["0 passed, 1 failed"]))
         self.assertIn("# because", text)
 
+    def test_failures_come_last(self):
+        _, _, text = check("a/one\na/two\n", a="1..2\n# because\nnot ok 1 one\nok 2 two\n")
+        self.assertEqual([line.split()[0] for line in text.splitlines()],
+                         ["passed", "failed", "#", "1"])
+
     def test_missing(self):
         status, last, _ = check("a/one\na/two\n", a="1..1\nok 1 one\n")
         self.assertEqual((status, last), (1, ["1 passed, 1 failed"]))
