@@ -163,7 +163,7 @@ impl<T: Nameless> Operations<T> {
         poll: Some(Self::poll),
         unlocked_ioctl: Some(Self::ioctl),
         #[cfg(CONFIG_COMPAT)]
-        compat_ioctl: Some(kb::compat_ptr_ioctl),
+        compat_ioctl: kb::compat_ptr_ioctl,
         fasync: Some(Self::fasync),
         release: Some(Self::release),
         ..pin_init::zeroed()

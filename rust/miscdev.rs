@@ -80,7 +80,7 @@ impl<T: DeviceOperations> Calls<T> {
         llseek: Some(kb::noop_llseek),
         unlocked_ioctl: Some(Self::ioctl),
         #[cfg(CONFIG_COMPAT)]
-        compat_ioctl: Some(kb::compat_ptr_ioctl),
+        compat_ioctl: kb::compat_ptr_ioctl,
         ..pin_init::zeroed()
     };
 
