@@ -65,7 +65,7 @@ lt_kernel_enter() {
 	mkdir -p "$LT_CACHE/ccache"
 	lt_enter --ro-bind "$kernel/src" /src "$out" "$kernel/out" /out \
 		--bind "$LT_CACHE/ccache" /lt/ccache \
-		--env CCACHE_DIR=/lt/ccache --env CCACHE_MAXSIZE=8G --env CCACHE_NOHASHDIR=1 \
+		--env CCACHE_DIR=/lt/ccache --env CCACHE_MAXSIZE=8G --env CCACHE_NOHASHDIR=1 --env CCACHE_DEPEND=1 \
 		--env KBUILD_BUILD_USER=longterm --env KBUILD_BUILD_HOST=longterm \
 		--env KBUILD_BUILD_TIMESTAMP=@0 "$@"
 }
