@@ -330,6 +330,7 @@ def without_the_module(t):
         t.eq(listener.end(), 0, "status of who listened meanwhile")
         for args in (["ls"], ["ls", "--json"], ["watch"], ["events"],
                      ["events", "--json"], ["status"], ["metrics"],
+                     ["break", "/etc/passwd"],
                      ["timeline", "-o", "/tmp/x.svg", "--live", "true"]):
             t.eq(tool.run(*args), (1, "", MISSING), f"longterm {args}")
         ill(t, "modprobe longterm")

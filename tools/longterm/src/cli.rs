@@ -7,12 +7,13 @@ use clap_complete::Shell;
 use longterm::ByteRange;
 use std::path::PathBuf;
 
-const AFTER: &str = "Exit status: 0 if all is well, 1 if not (doctor: something is wrong), \
-2 for a command line that makes no sense.";
+/// What a command ends with.
+pub(crate) const STATUS: &str = "0 if all is well, 1 if not (doctor: something is wrong), \
+2 for a command line that makes no sense";
 
 /// Who holds the files of DAX filesystems, who waits for them, and for how long
 #[derive(Parser)]
-#[command(name = "longterm", version, after_help = AFTER)]
+#[command(name = "longterm", version, after_help = format!("Exit status: {STATUS}."))]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -21,20 +22,39 @@ pub(crate) struct Cli {
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// List leases, pins and breaks
+    ///
+    /// Who holds which part of which file, what somebody waits for, and how long still.  Lines
+    /// about processes that the caller may not see are left out, as in /proc.
     Ls(Ls),
     /// List them again and again
+    ///
+    /// In place on a terminal; else a block for each look, with a blank line between two.
     Watch(Watch),
     /// Print what happens, while it happens
+    ///
+    /// A line for each event: its time, the process that it is about, the file and the range.  It
+    /// listens in a trace instance of its own, which needs root, until a signal ends it.
     Events(Events),
     /// Draw leases, pins, breaks and signals over time, as SVG
+    ///
+    /// Of what trace-cmd has recorded, or, with --live, of what happens while a command runs.  A
+    /// lane for each holder and each breaker; a pointer that rests on a shape shows its times.
     Timeline(Timeline),
     /// Say what is loaded, set and counted
     Status(Status),
     /// Print the counters in Prometheus' text format
+    ///
+    /// For node_exporter's textfile collector, or a server that runs this.  Names stay.
     Metrics,
     /// Break the leases of a file, and leave the file as it is: to test how their holders react
+    ///
+    /// Does to who holds pins in the range what a hole punched there would do, and waits as that
+    /// does: a notice, then SIGBUS for those who do not let go in time.  The file does not change.
     Break(Break),
     /// Find out why a lease or a pin would fail, and what to do
+    ///
+    /// A line for each thing that was looked at, with the remedy where something is wrong.  Run it
+    /// as the user that the application runs as.  It tries nothing out.
     Doctor(Doctor),
     /// Print the completions for a shell
     Completions {

@@ -6,6 +6,7 @@
 use crate::{
     cli::Break,
     error::{Error, Result},
+    module,
     output::print,
 };
 use longterm::{Device, Error as Refusal};
@@ -20,7 +21,10 @@ pub(super) fn run(args: &Break) -> Result<()> {
         how.custom_flags(OFlags::NONBLOCK.bits() as i32);
     }
     let file = how.open(&args.file).map_err(about)?;
-    let device = Device::open().map_err(|e| Error::Say(e.to_string()))?;
+    let device = Device::open().or_else(|e| {
+        module::require()?;
+        Err(Error::Say(e.to_string()))
+    })?;
     let began = Instant::now();
     let range = args.range;
     match device.break_range(&file, range.start..range.end) {
