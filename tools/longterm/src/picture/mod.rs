@@ -79,9 +79,9 @@ impl Picture<'_> {
 
     /// What one sees, in a line.
     fn describe(&self, story: &Story) -> String {
-        let subject = match &story.files[..] {
-            [only] => self.file_name(only.id),
-            files => format!("{} files", files.len()),
+        let (subject, whose) = match &story.files[..] {
+            [only] => (self.file_name(only.id), "its"),
+            files => (format!("{} files", files.len()), "their"),
         };
         let mut parts = vec![
             human::count(story.count(Role::Holder), "holder", "holders"),
@@ -99,7 +99,7 @@ impl Picture<'_> {
             }
         }
         format!(
-            "Who held {subject}, who wanted its blocks: {}",
+            "Who held {subject}, who wanted {whose} blocks: {}",
             parts.join(", ")
         )
     }
@@ -144,10 +144,13 @@ impl Picture<'_> {
             .text(16.0, y + 15.5, 13.0, colour::TEXT, &shown)
             .bold()
             .hint(&name);
-        let number = format!("device {}, inode {}", file.id.dev, file.id.ino);
-        canvas
-            .text(RIGHT, y + 15.0, 11.0, colour::FAINT, &number)
-            .right();
+        // Without a name these are what it is called by.
+        if self.names.file(file.id).is_some() {
+            let number = format!("device {}, inode {}", file.id.dev, file.id.ino);
+            canvas
+                .text(RIGHT, y + 15.0, 11.0, colour::FAINT, &number)
+                .right();
+        }
         y += 22.0;
         let shade_top = y;
         let below = canvas.layer();

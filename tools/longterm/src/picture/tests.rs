@@ -207,6 +207,11 @@ fn many_files() {
         .map(|n| event(n * 1000, "lease_take", n, 100 + (n / 3) as u32, ALL, 0))
         .collect();
     let svg = draw(&lines);
-    assert!(svg.contains("Who held 30 files"));
+    assert!(svg.contains("Who held 30 files, who wanted their blocks"));
+    assert!(svg.contains("ino 29"));
+    assert!(
+        !svg.contains("inode 29"),
+        "a file without a name has its number twice"
+    );
     no_overlaps(&svg);
 }
