@@ -12,7 +12,6 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <liburing.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -24,9 +23,12 @@
 #include <sys/mman.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/longterm.h>
+
+#include "ring.h"
 
 #define PROCESSES	4
 #define FILES		3
@@ -57,7 +59,7 @@ static uint64_t state;
 static unsigned long ended[NR_CALLS][MAX_ERRNO];
 static int device, files[FILES], fds[FDS];
 static char *maps[FILES], *memory;
-static struct io_uring ring;
+static int ring;
 static bool pinned;
 
 static uint64_t rnd(uint64_t below)
@@ -113,7 +115,7 @@ static void *place(size_t size)
 	switch (rnd(30)) {
 	case 0: return NULL;
 	case 1: return memory + 2 * PAGE - rnd(size ? size : 1);
-	case 2: return (void *)(rnd(0) & ~7UL);
+	case 2: return (void *)(uintptr_t)(rnd(0) & ~7UL);
 	default: return memory + 2 * PAGE - size;
 	}
 }
@@ -201,7 +203,7 @@ static void ask(void)
 	if (!rnd(20))
 		arg.bytes[rnd(size)] = rnd(256);
 	where = place(size);
-	if (where >= memory && where + size <= memory + 2 * PAGE)
+	if (where >= memory && where <= memory + 2 * PAGE - size)
 		memcpy(where, &arg, size);
 	/* Files have ioctls of their own, which are not meant. */
 	if (call == UNKNOWN && fd != device)
@@ -230,14 +232,11 @@ static void pin(void)
 {
 	int file = rnd(FILES);
 	unsigned long page = rnd(FILE_SIZE / PAGE - 16);
-	struct iovec buffer = {
-		.iov_base = maps[file] + page * PAGE,
-		.iov_len = (1 + rnd(16)) * PAGE,
-	};
 
 	if (pinned)
-		io_uring_unregister_buffers(&ring);
-	pinned = rnd(3) && !io_uring_register_buffers(&ring, &buffer, 1);
+		ring_unpin(ring);
+	pinned = rnd(3) && !ring_pin(ring, maps[file] + page * PAGE,
+				     (1 + rnd(16)) * PAGE);
 }
 
 static void others(void)
@@ -325,8 +324,9 @@ static void begin(const char *dir)
 		err(1, "mmap");
 	for (i = 0; i < FDS; i++)
 		fds[i] = -1;
-	if (io_uring_queue_init(4, &ring, 0))
-		errx(1, "io_uring");
+	ring = ring_new();
+	if (ring < 0)
+		err(1, "io_uring");
 }
 
 static void run(const char *dir, unsigned long calls, int number)
