@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """The events of group longterm, and the recipes of Documentation/tracing.rst."""
+import collections
 import errno
 import os
 import re
@@ -7,7 +8,7 @@ import signal
 
 from lib import guest, recipes
 from lib.calls import F_UNLCK, PUNCH_HOLE
-from lib.case import test
+from lib.case import BTF, test
 
 SIZE = 4 * guest.MIB
 HALF = SIZE // 2
@@ -150,3 +151,30 @@ def perf_stat(t):
     counts = {name: int(count) for count, name in
               re.findall(r"^\s*(\d+)\s+longterm:(\w+)", out, re.M)}
     t.eq(counts, {"break_wait": 1, "sigio": 1, "sigbus": 0, "busy": 0}, out)
+
+
+@test(limit=60, fs="ext4", kernels=BTF)
+def bpftrace(t):
+    """Who waits, and how long: as long as the holder takes."""
+    h = held_for_a_while(t)
+    out = recipes.run("bpftrace")
+    name, ms, ino, result = re.findall(
+        r"^(\S+) waited (\d+) ms for inode (\d+): (-?\d+)$", out, re.M)[0]
+    t.eq((name, int(ino), result), ("fallocate", guest.inode_of(DATA), "0"), out)
+    began, ended = [guest.trace_events(event)[0][0]
+                    for event in ("break_wait", "break_end")]
+    t.true(abs(int(ms) / 1000 - (ended - began)) < 0.01,
+           f"{ms} ms, not {ended - began} s")
+    t.true(int(ms) > 100, f"{ms} ms, but the holder took longer")
+    t.true(t.reaction(h), "the holder has not reacted")
+
+
+@test(limit=60, fs="ext4", kernels=BTF)
+def bpftrace_count(t):
+    held_for_a_while(t)
+    guest.write(guest.INSTANCE + "/trace", "")
+    out = recipes.run("bpftrace-count")
+    counted = {name: int(count) for name, count in
+               re.findall(r"^@\[tracepoint:longterm:(\w+)\]: (\d+)$", out, re.M)}
+    t.eq(counted, dict(collections.Counter(n for n, _ in recipes.traced())), out)
+    t.true(counted.get("break_wait"), out)

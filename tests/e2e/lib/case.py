@@ -15,6 +15,7 @@ class Skip(Exception):
 
 PATCHED = ("patched", "debug")
 UNPATCHED = ("unpatched",)
+BTF = ("btf",)              # patched, with BPF and what it needs to know
 ALL = PATCHED + UNPATCHED   # what must be the same with us and without
 
 
