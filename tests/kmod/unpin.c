@@ -124,17 +124,25 @@ static void unpin_in_irq(struct irq_work *irq)
 	unpin(container_of(irq, struct job, irq));
 }
 
+static void run_on(struct workqueue_struct *queue, struct job *job)
+{
+	queue_work(queue, &job->work);
+	flush_work(&job->work);
+	destroy_work_on_stack(&job->work);
+}
+
 /* Returns when it is done. */
 static void run(struct job *job)
 {
 	switch (job->context) {
+	/* Each has a name of its own to lockdep, as contexts must not mix. */
 	case PINTEST_IN_SOFTIRQ:
+		INIT_WORK_ONSTACK(&job->work, unpin_in_work);
+		run_on(system_bh_wq, job);
+		break;
 	case PINTEST_IN_KTHREAD:
 		INIT_WORK_ONSTACK(&job->work, unpin_in_work);
-		queue_work(job->context == PINTEST_IN_SOFTIRQ ?
-			   system_bh_wq : system_percpu_wq, &job->work);
-		flush_work(&job->work);
-		destroy_work_on_stack(&job->work);
+		run_on(system_percpu_wq, job);
 		break;
 	case PINTEST_IN_HARDIRQ:
 		job->irq = IRQ_WORK_INIT_HARD(unpin_in_irq);
