@@ -8,6 +8,7 @@
 #include <linux/kdev_t.h>
 #include <linux/ktime.h>
 #include <linux/longterm.h>
+#include <linux/memremap.h>
 #include <linux/mount.h>
 #include <linux/pagemap.h>
 #include <linux/path.h>
@@ -20,6 +21,7 @@
 #include <linux/string.h>
 #include <linux/timekeeping.h>
 #include <linux/user_namespace.h>
+#include <linux/xarray.h>
 
 #include "helpers.h"
 
@@ -128,6 +130,44 @@ void lt_path_put(struct path *path, bool write)
 struct address_space *lt_path_mapping(const struct path *path)
 {
 	return d_inode(path->dentry)->i_mapping;
+}
+
+/* Where fs/dax.c has the page frame number in an entry. */
+#define LT_ENTRY_SHIFT	4
+
+/*
+ * The page frame of a file's page, or the first one of its entry, which a pin
+ * keeps where it is; 0 if there is no such entry.
+ */
+unsigned long lt_pinned_pfn(struct address_space *mapping, unsigned long index)
+{
+	void *entry = xa_load(&mapping->i_pages, index);
+
+	return xa_is_value(entry) ? xa_to_value(entry) >> LT_ENTRY_SHIFT : 0;
+}
+
+/* NULL when the device is on its way out. */
+struct dev_pagemap *lt_pagemap_get(unsigned long pfn)
+{
+	return get_dev_pagemap(pfn);
+}
+
+void lt_pagemap_put(struct dev_pagemap *pgmap)
+{
+	put_dev_pagemap(pgmap);
+}
+
+bool lt_pagemap_has(const struct dev_pagemap *pgmap, unsigned long pfn)
+{
+	int i;
+
+	for (i = 0; i < pgmap->nr_range; i++) {
+		const struct range *range = &pgmap->ranges[i];
+
+		if (pfn >= PHYS_PFN(range->start) && pfn <= PHYS_PFN(range->end))
+			return true;
+	}
+	return false;
 }
 
 struct pid *lt_get_pid(struct pid *pid)

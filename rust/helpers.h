@@ -11,6 +11,7 @@
 #include <linux/workqueue.h>
 
 struct cred;
+struct dev_pagemap;
 struct mm_struct;
 struct pid;
 
@@ -32,6 +33,12 @@ void lt_disown(struct file *filp, const struct pid *tgid);
 int lt_path_get(struct file *filp, bool write, struct path *out);
 void lt_path_put(struct path *path, bool write);
 struct address_space *lt_path_mapping(const struct path *path);
+
+/* Memory of a device. */
+unsigned long lt_pinned_pfn(struct address_space *mapping, unsigned long index);
+struct dev_pagemap *lt_pagemap_get(unsigned long pfn);
+void lt_pagemap_put(struct dev_pagemap *pgmap);
+bool lt_pagemap_has(const struct dev_pagemap *pgmap, unsigned long pfn);
 
 /* Processes. */
 struct pid *lt_get_pid(struct pid *pid);

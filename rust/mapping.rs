@@ -137,6 +137,13 @@ impl Mapping<'_> {
             exact,
         }
     }
+
+    /// The page frame of a pinned page, or of the first page of its entry.
+    pub(super) fn pinned_pfn(&self, index: u64) -> Option<c_ulong> {
+        // SAFETY: By the invariant the address space is valid; this looks at one entry under RCU.
+        let pfn = unsafe { bindings::lt_pinned_pfn(self.0.as_ptr(), index as c_ulong) };
+        (pfn != 0).then_some(pfn)
+    }
 }
 
 /// What counting has found.

@@ -10,6 +10,7 @@ pub(crate) mod deferred;
 pub(crate) mod file;
 pub(crate) mod hooks;
 pub(crate) mod mapping;
+pub(crate) mod memory;
 pub(crate) mod miscdev;
 pub(crate) mod process;
 pub(crate) mod procfs;

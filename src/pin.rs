@@ -249,7 +249,7 @@ fn deny(pin: &PinRequest<'_>, range: &PageRange, e: Error, why: Option<Reason>) 
 impl Inner {
     /// Pages that the current task has pinned, if they may stay so.
     fn piece(
-        &self,
+        &mut self,
         pin: &PinRequest<'_>,
         range: PageRange,
         why: &mut Option<Reason>,
@@ -260,10 +260,12 @@ impl Inner {
         if self.is_closed(&range) {
             return Err(EAGAIN);
         }
+        let charge = charge(self, pin, &range, why)?;
+        self.records.keep_memory(&pin.file().mapping(), &range)?;
         Ok(Piece {
             range,
             addr: pin.addr(),
-            charge: charge(self, pin, &range, why)?,
+            charge,
             foreign: pin.foreign(),
             writes: pin.shared_writable(),
             young: self.machine.active(),
@@ -290,5 +292,6 @@ impl Inner {
 
     fn forget(&mut self, token: u64) {
         self.tokens.retain(|t| t.id != token);
+        self.records.tidy();
     }
 }

@@ -5,7 +5,8 @@
 
 use super::{
     kapi::{
-        mapping::MappingKey,
+        mapping::{Mapping, MappingKey},
+        memory::DeviceMemory,
         process::GroupId,
         tag::Place, //
     },
@@ -44,6 +45,8 @@ pub(crate) struct Party {
 pub(crate) struct Records {
     key: MappingKey,
     sorted: KVVec<KBox<Record>>,
+    /// What the pages are in, as long as there are records: it is not to go under them.
+    memory: KVec<DeviceMemory>,
     lengths: Lengths,
     /// How many are closed by counting.
     loose: usize,
@@ -63,6 +66,7 @@ impl Records {
         Self {
             key,
             sorted: KVVec::new(),
+            memory: KVec::new(),
             lengths: Lengths::new(),
             loose: 0,
             parties: KVVec::new(),
@@ -94,6 +98,27 @@ impl Records {
         self.sorted.reserve(1, GFP_KERNEL_ACCOUNT)?;
         self.parties.reserve(1, GFP_KERNEL_ACCOUNT)?;
         Ok(())
+    }
+
+    /// Keeps the memory that pinned pages are in. To be followed by their record, or by
+    /// [`Self::tidy`].
+    ///
+    /// A file has its pages on one device, or, by way of dm, on several behind one another: those
+    /// of the first and the last page are kept.
+    pub(crate) fn keep_memory(&mut self, mapping: &Mapping<'_>, range: &PageRange) -> Result {
+        for index in [range.first(), range.last()] {
+            if let Some(memory) = DeviceMemory::of(mapping, index, &self.memory)? {
+                self.memory.push(memory, GFP_KERNEL_ACCOUNT)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps nothing that is not needed without records.
+    pub(crate) fn tidy(&mut self) {
+        if self.sorted.is_empty() {
+            self.memory.clear();
+        }
     }
 
     /// Where the record is that a tag names.
@@ -299,6 +324,7 @@ impl Records {
             // Much memory may have been needed once.
             self.sorted = KVVec::new();
             self.parties = KVVec::new();
+            self.memory = KVec::new();
         }
     }
 }
