@@ -6,7 +6,7 @@ use core::marker::PhantomData;
 
 use super::{
     procfs::View,
-    registration::Registration,
+    registration::{self, Registration},
     vtable::implementation, //
 };
 use kernel::{
@@ -39,7 +39,7 @@ unsafe impl<T: DeviceOperations> Send for Device<T> {}
 unsafe impl<T: DeviceOperations> Sync for Device<T> {}
 
 impl<T: DeviceOperations> Device<T> {
-    /// Makes the device; everybody may open it.
+    /// Makes the device, which everybody may open, and lets hooks run.
     pub(crate) fn new(hooks: Pin<KBox<Registration<T>>>) -> Result<Pin<KBox<Self>>> {
         KBox::try_pin_init(
             kernel::try_pin_init!(Self {
@@ -55,6 +55,10 @@ impl<T: DeviceOperations> Device<T> {
                     to_result(unsafe {
                         slot.write(misc);
                         kb::misc_register(slot)
+                    })?;
+                    hooks.start_hooks().inspect_err(|_| {
+                        // SAFETY: Registered just now.
+                        unsafe { kb::misc_deregister(slot) };
                     })
                 }),
                 _hooks: hooks,
@@ -77,6 +81,7 @@ struct Calls<T>(PhantomData<T>);
 impl<T: DeviceOperations> Calls<T> {
     const TABLE: kb::file_operations = kb::file_operations {
         owner: this_module::<crate::Longterm>().as_ptr(),
+        open: Some(Self::open),
         llseek: Some(kb::noop_llseek),
         unlocked_ioctl: Some(Self::ioctl),
         #[cfg(CONFIG_COMPAT)]
@@ -86,6 +91,17 @@ impl<T: DeviceOperations> Calls<T> {
 
     const fn build() -> &'static kb::file_operations {
         &Self::TABLE
+    }
+
+    /// # Safety
+    ///
+    /// For the kernel, as an operation of the device, whose registration waits for it to end.
+    unsafe extern "C" fn open(_inode: *mut kb::inode, _filp: *mut kb::file) -> c_int {
+        // The start of the module may still fail.
+        match registration::live() {
+            true => 0,
+            false => ENXIO.to_errno(),
+        }
     }
 
     /// # Safety

@@ -5,6 +5,10 @@
 //! The hooks have no context argument, so the implementation is found through a static pointer.
 //! There is at most one [`Registration`] at a time, as the kernel has room for one only.
 //!
+//! Whoever gets something from a hook or from the device keeps the module loaded by it, except that
+//! nothing keeps a module whose start fails. So hooks run, and the device can be opened, only when
+//! nothing can fail any more.
+//!
 //! End of life, in this order: no hook runs any more (`longterm_unregister()` waits for SRCU and
 //! RCU), nobody reads our entries in /proc or can, no work of ours runs or can be queued, the
 //! pointer goes, the implementation goes. Hooks that come in pairs are safe across this because each
@@ -31,6 +35,14 @@ use kernel::{
 
 /// The implementation in use: null, or set by a [`Registration`] of the matching type.
 pub(super) static IMPLEMENTATION: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
+
+/// Hooks run. Until then nobody may get anything that would outlive a module whose start fails.
+static LIVE: AtomicBool = AtomicBool::new(false);
+
+/// Do hooks run?
+pub(super) fn live() -> bool {
+    LIVE.load(Ordering::Acquire)
+}
 
 /// The ABI number of the kernel's hook table, and the one that this module was built for.
 pub(crate) fn abi() -> (u32, u32) {
@@ -59,11 +71,15 @@ impl Drop for ModuleRef {
     }
 }
 
-/// An implementation that is in use while this lives.
+/// An implementation that can be found while this lives, and is in use once it is [`started`].
+///
+/// [`started`]: Self::start_hooks
 #[pin_data(PinnedDrop)]
 pub(crate) struct Registration<T: View> {
     table: bindings::longterm_ops,
-    /// Registered; set once, before anyone else sees this.
+    /// Can be found.
+    found: AtomicBool,
+    /// Hooks were registered.
     live: AtomicBool,
     #[pin]
     implementation: T,
@@ -77,11 +93,12 @@ unsafe impl<T: View> Send for Registration<T> {}
 unsafe impl<T: View> Sync for Registration<T> {}
 
 impl<T: View> Registration<T> {
-    /// Puts `implementation` in use.
+    /// Makes all that `implementation` needs, so that only hooks are missing.
     pub(crate) fn new(implementation: impl PinInit<T, Error>) -> Result<Pin<KBox<Self>>> {
         let this = KBox::try_pin_init(
             kernel::try_pin_init!(Self {
                 table: vtable::table::<T>(),
+                found: AtomicBool::new(false),
                 live: AtomicBool::new(false),
                 implementation <- implementation,
                 _pin: PhantomPinned,
@@ -106,19 +123,27 @@ impl<T: View> Registration<T> {
             IMPLEMENTATION.store(null_mut(), Ordering::Release);
             return Err(e);
         }
-        // Before hooks run, as a lease that one of them has taken can't be given up any more.
         // SAFETY: The pointer is to a `T`, and `stop()` is called before it goes.
         if let Err(e) = unsafe { procfs::start::<T>() } {
             self.stop();
             return Err(e);
         }
+        self.found.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Lets hooks run. The last step that may fail: a lease that one of them has taken can't be given
+    /// up any more.
+    pub(super) fn start_hooks(&self) -> Result {
         // SAFETY: The table is pinned and lives until `drop()` has unregistered it.
         let ret = unsafe { bindings::longterm_register(&self.table) };
-        if let Err(e) = to_result(ret) {
-            self.stop();
-            return Err(e);
-        }
+        to_result(ret).inspect_err(|e| {
+            if *e == EBUSY {
+                pr_err!("another module manages long-term leases already\n");
+            }
+        })?;
         self.live.store(true, Ordering::Relaxed);
+        LIVE.store(true, Ordering::Release);
         Ok(())
     }
 
@@ -134,11 +159,13 @@ impl<T: View> Registration<T> {
 #[pinned_drop]
 impl<T: View> PinnedDrop for Registration<T> {
     fn drop(self: Pin<&mut Self>) {
-        if !self.live.load(Ordering::Relaxed) {
-            return;
+        if self.live.load(Ordering::Relaxed) {
+            LIVE.store(false, Ordering::Release);
+            // SAFETY: Registered by `start_hooks()`. After this no hook runs.
+            unsafe { bindings::longterm_unregister(&self.table) };
         }
-        // SAFETY: Registered by `start()`. After this no hook runs.
-        unsafe { bindings::longterm_unregister(&self.table) };
-        self.stop();
+        if self.found.load(Ordering::Relaxed) {
+            self.stop();
+        }
     }
 }

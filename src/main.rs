@@ -96,11 +96,7 @@ impl kernel::Module for Longterm {
             return Err(EPROTO);
         }
         let sysctls = Sysctls::new()?;
-        let registration = Registration::new(Manager::new()).inspect_err(|e| {
-            if *e == EBUSY {
-                pr_err!("another module manages long-term leases already\n");
-            }
-        })?;
+        let registration = Registration::new(Manager::new())?;
         Ok(Self {
             _device: Device::new(registration)?,
             _sysctls: sysctls,
