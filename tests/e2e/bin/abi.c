@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -145,8 +146,11 @@ static pid_t in_a_child(int (*call)(void))
 	child = fork();
 	if (child < 0)
 		err(1, "fork");
-	if (!child)
+	if (!child) {
+		/* Whoever waits for our output is not to wait for it. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		_exit(call() < 0 ? errno : 0);
+	}
 	return child;
 }
 
