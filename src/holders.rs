@@ -5,7 +5,7 @@
 //!
 //! A line is taken down with the inode's mutex held, and shown without it: a path takes locks of its
 //! own, and its last reference a filesystem's. Between two lines nothing is locked and nothing kept
-//! but a [`Position`].
+//! but a [`Cursor`].
 
 use super::{
     breaker::Closed,
@@ -26,6 +26,7 @@ use super::{
 use kernel::{
     fmt::{self, Display, Formatter},
     page::PAGE_SHIFT,
+    prelude::*,
     seq_file::{seq_print, SeqFile}, //
 };
 
@@ -47,6 +48,23 @@ pub(crate) struct Line {
     place: Option<(KeptPath, ThreadGroup)>,
 }
 
+/// Where a reader stands. All zeros: before all lines.
+#[derive(Clone, Copy, Zeroable)]
+#[repr(C)]
+pub(crate) struct Cursor {
+    at: Position,
+    /// The inode's newest name when the reader came to it. What comes later is not shown, or those
+    /// who come and go might keep the reader for ever.
+    newest: u64,
+}
+
+impl Cursor {
+    /// The line here has been dealt with.
+    pub(crate) fn step(&mut self) {
+        self.at = self.at.behind();
+    }
+}
+
 /// The names of the columns.
 pub(crate) fn head(m: &SeqFile) {
     seq_print!(
@@ -55,9 +73,10 @@ pub(crate) fn head(m: &SeqFile) {
     );
 }
 
-/// The first line that is not before `at`, which is then that line's place.
-pub(crate) fn line(table: &Table, at: &mut Position) -> Option<Line> {
+/// The first line that is not before the cursor, which is then at that line's place.
+pub(crate) fn line(table: &Table, cursor: &mut Cursor) -> Option<Line> {
     loop {
+        let Cursor { at, newest } = cursor;
         let state = table.at_or_after(MappingKey::numbered(at.inode()))?;
         let inode = state.key.number();
         if inode != at.inode() {
@@ -67,12 +86,13 @@ pub(crate) fn line(table: &Table, at: &mut Position) -> Option<Line> {
             // What is due anyway, so that nobody is shown who has let go.
             table.with(&state, |_, inner| {
                 inner.settle_if_lost(false);
+                *newest = inner.newest_id();
             });
         }
         let inner = state.inner.lock();
         let line = match inner.dead {
             true => None,
-            false => inner.line(&state, at),
+            false => inner.line(&state, at, *newest),
         };
         drop(inner);
         if line.is_some() {
@@ -129,22 +149,22 @@ impl<T: Display> Display for Known<T> {
 }
 
 impl Inner {
-    fn line(&self, state: &InodeState, at: &mut Position) -> Option<Line> {
+    fn line(&self, state: &InodeState, at: &mut Position, newest: u64) -> Option<Line> {
         let inode = state.key.number();
         let place = |class, first, id| Position::of(inode, class, first, id);
 
         let i = at.search(Class::Lease, &self.leases, |l| (0, l.id));
-        if let Some(lease) = self.leases.get(i) {
+        if let Some(lease) = self.leases.get(i).filter(|l| l.id <= newest) {
             *at = place(Class::Lease, 0, lease.id);
             return Some(self.lease_line(lease));
         }
         let i = at.search(Class::Pin, &self.records, |r| (r.range.first(), r.id));
-        if let Some(record) = self.records.get(i) {
+        if let Some(record) = self.records.iter().skip(i).find(|r| r.id <= newest) {
             *at = place(Class::Pin, record.range.first(), record.id);
             return Some(self.pin_line(record));
         }
         let i = at.search(Class::Break, &self.closed, |c| (0, c.id));
-        let closed = self.closed.get(i)?;
+        let closed = self.closed.get(i).filter(|c| c.id <= newest)?;
         *at = place(Class::Break, 0, closed.id);
         Some(self.break_line(closed))
     }

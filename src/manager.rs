@@ -5,7 +5,8 @@
 use super::{
     breaker::{self, Breaker},
     clock::Clock,
-    fcntl, holders,
+    fcntl,
+    holders::{self, Cursor},
     kapi::{
         deferred,
         file::OpenFile,
@@ -18,7 +19,6 @@ use super::{
     },
     marks::UNPINNED,
     pin::{self, Token},
-    position::Position,
     quota::Quotas,
     stats,
     table::Table,
@@ -141,19 +141,19 @@ impl Operations for Manager {
 }
 
 impl View for Manager {
-    type Cursor = Position;
+    type Cursor = Cursor;
     type Line = holders::Line;
 
     fn head(&self, m: &SeqFile) {
         holders::head(m);
     }
 
-    fn line(&self, at: &mut Position) -> Option<holders::Line> {
-        holders::line(&self.table, at)
+    fn line(&self, cursor: &mut Cursor) -> Option<holders::Line> {
+        holders::line(&self.table, cursor)
     }
 
-    fn step(&self, at: &mut Position) {
-        *at = at.behind();
+    fn step(&self, cursor: &mut Cursor) {
+        cursor.step();
     }
 
     fn show(&self, line: &holders::Line, reader: &Reader<'_>) -> bool {

@@ -115,6 +115,30 @@ def while_all_changes(t):
     t.true(min(counts) > 0, f"rounds of the others: {counts}")
 
 
+@test
+def is_not_kept_by_who_comes_later(t):
+    """After each piece there are more lines than the piece had; it ends."""
+    path = t.file()
+    p = t.proc()
+
+    def more():
+        for _ in range(60):
+            p.lease(p.open(path))
+    for _ in range(2):
+        more()
+    fd = os.open(FILE, os.O_RDONLY)
+    text = b""
+    for _ in range(20):
+        piece = os.read(fd, 4096)
+        if not piece:
+            break
+        text += piece
+        more()
+    os.close(fd)
+    t.true(not piece, "there is no end")
+    t.eq(len(view.parse(text.decode())), 120, "lines")
+
+
 def cost(t, count):
     populate(t, count)
     best = None
