@@ -257,7 +257,8 @@ pub(crate) fn wait(
 ) -> Result {
     let mut signalled = false;
     loop {
-        let step = table.with(&breaker.state, |state, inner| {
+        // To leave this wakes all who wait, who look again in turn: only if there is something new.
+        let step = table.with(&breaker.state, |state, inner| loop {
             // With the mutex held, so that what goes after the count is heard of: it is settled
             // under the mutex, too, and rings then.
             let Pinned { pins, folios, .. } = pinned(&request.mapping(), &breaker.want);
@@ -271,16 +272,16 @@ pub(crate) fn wait(
                 Outcome::Wait(until) => until,
             };
             // What was closed is dropped without the mutex, and not after a wait.
-            if inner.discarded.is_empty() {
-                // The unpin of what is not on record rings nowhere.
-                let known = inner.holders(&folios).next().is_some();
-                let ms = until.saturating_sub(now).max(1);
-                let ms = if known { ms } else { ms.min(UNKNOWN_MS) };
-                inner.waiters += 1;
-                signalled = wait_ms(&state.quiet, inner, ms);
-                inner.waiters -= 1;
+            if inner.stirred || !inner.discarded.is_empty() {
+                return None;
             }
-            None
+            // The unpin of what is not on record rings nowhere.
+            let known = inner.holders(&folios).next().is_some();
+            let ms = until.saturating_sub(now).max(1);
+            let ms = if known { ms } else { ms.min(UNKNOWN_MS) };
+            inner.waiters += 1;
+            signalled = wait_ms(&state.quiet, inner, ms);
+            inner.waiters -= 1;
         });
         match step {
             Some(None) => (),

@@ -2,6 +2,7 @@
 """What a lease fd says of breaks: whom they concern, until when, how they end."""
 import errno
 import os
+import re
 import select
 import time
 
@@ -349,6 +350,26 @@ def a_break_without_a_change_is_interrupted(t):
     t.errno(0, again, "BREAK by another")
     guest.wait_for(lambda: h.fd_info(h.lease_fd)["state"] == HELD,
                    "the end", 2 * t.break_time)
+
+
+@test
+def rehearsals_sleep(t):
+    """Two that wait on one file do not wake each other without end."""
+    path = t.file()
+    page_holder(t, path, 4)
+    both = [t.proc() for _ in range(2)]
+    calls = [b.go.fd_break(b.open(path), 4 * PAGE, PAGE) for b in both]
+    for call in calls:
+        t.blocked(call, "BREAK")
+
+    def switches():
+        text = "".join(guest.read(f"/proc/{b.pid}/status") for b in both)
+        return sum(map(int, re.findall(r"voluntary_ctxt_switches:\s(\d+)", text)))
+    before = switches()
+    third = t.proc().go.fd_break(t.procs[-1].open(path), 4 * PAGE, PAGE)
+    t.blocked(third, "a third BREAK")
+    t.true(switches() - before < 20, f"{switches() - before} times awake")
+    t.end_all()
 
 
 @test
