@@ -10,7 +10,7 @@ import os
 import signal
 
 from lib import breaks, guest
-from lib.calls import F_UNLCK, COLLAPSE, INSERT, PUNCH_HOLE
+from lib.calls import F_UNLCK, COLLAPSE, INSERT, MAP_SYNC, PUNCH_HOLE
 from lib.case import test
 
 HUGE = 2 * guest.MIB
@@ -66,6 +66,29 @@ def waits_not_for_who_comes_later(t):
     ref.empty_pipe()
     t.errno(0, punch, "punch")
     t.eq(other.peek(addr, 1), b"\0", "what is in the hole")
+
+
+@test
+def waits_not_for_who_comes_later_in_sync(t):
+    """The same by a fault that first writes what the filesystem has changed."""
+    path = t.file(HUGE)
+    ref, other, b = t.proc(), t.proc(), t.proc()
+    fd = ref.open(path)
+    ref.fallocate(fd, 0, HUGE, PAGE)
+    addr = ref.mmap(fd, PAGE, HUGE)
+    ref.poke(addr, b"x")
+    ref.to_pipe(addr, PAGE)
+    addr = other.mmap(other.open(path), PAGE, HUGE, flags=MAP_SYNC)
+    cut = b.go.truncate(path, HUGE)
+    t.blocked(cut, "truncate")
+    event = "dax_insert_pfn_mkwrite"
+    switch = f"{guest.INSTANCE}/events/fs_dax/{event}/enable"
+    guest.write(switch, 1)
+    other.poke(addr, b"y")
+    guest.write(switch, 0)
+    t.true(guest.trace_events(event), "the fault had nothing to write first")
+    ref.empty_pipe()
+    t.errno(0, cut, "truncate")
 
 
 @test(fs="xfs")

@@ -118,6 +118,34 @@ def ours_opens_freely(t):
 
 
 @test
+def one_open_file_one_lease(t):
+    """Its owner for signals is what they share: the end of one takes it away."""
+    path = t.file()
+    p, q = t.proc(), t.proc()
+    fd = p.open(path, os.O_RDONLY)
+    p.lease(fd)
+    for take in (p.go.lease, p.go.delegate):
+        t.errno(errno.EBUSY, take(fd, F_RDLCK), "another kind beside ours")
+    t.errno(errno.EAGAIN, p.go.delegate(fd, F_UNLCK), "the end of no delegation")
+    t.eq(p.getlease(fd), F_LONGTERM, "our lease")
+    p.lease(fd, F_UNLCK)
+
+    p.delegate(fd, F_RDLCK)
+    t.errno(errno.EBUSY, p.go.lease(fd), "ours beside a delegation")
+    p.delegate(fd, F_UNLCK)
+
+    p.lease(fd, F_RDLCK)
+    late = q.go.open(path, os.O_RDWR)
+    p.sig()
+    t.blocked(late, "open for writing")
+    t.errno(errno.EBUSY, p.go.lease(fd), "ours beside a lease that is broken")
+    p.lease(fd, F_UNLCK)
+    t.errno(0, late, "open for writing")
+    p.lease(fd)
+    t.eq(p.getlease(fd), F_LONGTERM, "our lease in the end")
+
+
+@test
 def record_locks_and_flock(t):
     """Not touched by us, on the same descriptor."""
     path = t.file()

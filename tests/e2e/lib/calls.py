@@ -20,7 +20,7 @@ for _name in ("pread", "pwrite"):
 LIBC.syscall.restype = ctypes.c_long
 
 F_SETOWN, F_SETSIG, F_SETOWN_EX = 8, 10, 15
-F_SETLEASE, F_GETLEASE = 1024, 1025
+F_SETLEASE, F_GETLEASE, F_SETDELEG = 1024, 1025, 1040
 F_RDLCK, F_WRLCK, F_UNLCK = 0, 1, 2
 # From include/uapi/linux/longterm.h.
 F_LONGTERM, F_UNBREAKABLE = 16, 32
@@ -28,6 +28,7 @@ BOTH = F_LONGTERM | F_UNBREAKABLE
 
 PROT_READ, PROT_WRITE = 1, 2
 MAP_SHARED, MAP_PRIVATE, MAP_FIXED, MAP_ANONYMOUS = 1, 2, 0x10, 0x20
+MAP_SYNC = 0x80003  # with MAP_SHARED_VALIDATE
 
 KEEP_SIZE, PUNCH, COLLAPSE, ZERO, INSERT = 1, 2, 8, 16, 32
 PUNCH_HOLE = PUNCH | KEEP_SIZE
@@ -72,6 +73,10 @@ def setlease(fd, kind):
 
 def getlease(fd):
     return fcntl(fd, F_GETLEASE)
+
+
+def delegate(fd, kind):
+    return fcntl_ptr(fd, F_SETDELEG, struct.pack("IHH", 0, kind, 0))
 
 
 def setown_ex(fd, kind, pid):

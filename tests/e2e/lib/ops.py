@@ -101,6 +101,9 @@ class Ops(Birth, LeaseFds):
     def getlease(self, fd):
         return calls.getlease(fd)
 
+    def delegate(self, fd, kind):
+        calls.delegate(fd, kind)
+
     def fcntl(self, fd, cmd, arg):
         return calls.fcntl(fd, cmd, arg)
 
