@@ -11,6 +11,7 @@ import subprocess
 from lib import guest
 from lib.calls import BOTH, PUNCH_HOLE
 from lib.case import test
+from lib.program import Program
 
 # Real time passes in these; lease fds on the debug kernel are in fd*.py.
 PLAIN = ("patched",)
@@ -20,33 +21,16 @@ BLOCKS = SIZE // BLOCK
 WORDS = BLOCK // 8
 
 
-class Program:
+class Example(Program):
     def __init__(self, name, *argv):
-        self.process = subprocess.Popen(
-            [f"{guest.BIN}/longterm_{name}", *map(str, argv)], text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT)
-        self.name = name
-        self.lines = []
-
-    def until(self, word):
-        """Read on to a line with this word, and return it."""
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip())
-            if word in line:
-                return line
-        raise AssertionError(f"{self.name}: no {word!r} in {self.lines}")
+        super().__init__(f"{guest.BIN}/longterm_{name}", *argv,
+                         stdin=subprocess.PIPE)
 
     def ask(self, line):
         """One line in, one line out."""
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
         return self.until(line).split(": ", 1)[1].strip()
-
-    def end(self, timeout=60):
-        out = self.process.communicate(timeout=timeout * guest.SLOW)[0]
-        self.lines += out.splitlines()
-        return self.process.returncode
 
 
 def content():
@@ -59,9 +43,9 @@ def content():
 def transfer(t, *options):
     """A server on a file that is twice as long, and a client in the middle."""
     path = t.path()
-    server = Program("server", "--once", "--size", 2 * SIZE, *options, path)
+    server = Example("server", "--once", "--size", 2 * SIZE, *options, path)
     server.until("serving")
-    client = Program("client", "--pace-ms", 1, "--progress", 100,
+    client = Example("client", "--pace-ms", 1, "--progress", 100,
                      "--blocks", BLOCKS, "192.0.2.1")
     client.until("200 writes")
     return path, server, client
@@ -130,7 +114,7 @@ def cache_drops_what_a_break_meets(t):
     chunk = 2 * guest.MIB
     paths = two_files(t)
     b = t.proc()    # before the pipe whose end it must not have
-    cache = Program("cache", chunk, *paths)
+    cache = Example("cache", chunk, *paths)
     wanted = [("0 0", "a"), (f"0 {chunk}", "b"), ("1 0", "c"),
               (f"1 {chunk}", "d")]
     for how in ("pinned", "hit"):
@@ -180,7 +164,7 @@ def watches(t, name):
     """A program that is told of breaks of what another one has pinned."""
     paths = two_files(t)
     holders = [t.holder(path, lease=None) for path in paths]
-    program = Program(name, *paths)
+    program = Example(name, *paths)
     for path in paths:
         program.until(f"{path}: lease taken")
     b = t.proc()
