@@ -39,6 +39,7 @@ def name_of(number):
 
 class T:
     def __init__(self, case):
+        self.name = case["name"]
         self.break_time = case["break_time"]
         self.files = 0
         self.procs = []
