@@ -27,4 +27,19 @@ check() {
 
 vm() { "$top/scripts/vm" run --timeout 300 "$@"; }
 
+# tell: what the last check said, as remarks.
+tell() { sed "s/^/# /" "$work/check.log"; }
+
+# Set by make e2e: the long form of the tests.
+long=${LONGTERM_LONG:-}
+
+# skip NAME...: what is in the long form only.
+skip() {
+	local name
+	for name; do
+		number=$((number + 1))
+		echo "ok $number $name # SKIP the long form only"
+	done
+}
+
 finish() { exit $((failures ? 1 : 0)); }
