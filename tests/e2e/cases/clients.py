@@ -50,9 +50,10 @@ def declare(name, *args):
 for tool in clients.PERFTEST:
     declare(tool, lambda memory, tool=tool: clients.perftest(
         tool, memory, 20 * MUCH), 2 if tool == "ib_write_lat" else 65536)
+# It draws the buffer of each operation by lot: enough that none is left out.
 for verb in clients.FIO_VERBS:
     declare(f"fio_rdma_{verb}", lambda memory, verb=verb: clients.fio_rdma(
-        verb, memory, MUCH * guest.MIB), WINDOW, WINDOW)
+        verb, memory, 8 * MUCH * guest.MIB), WINDOW, WINDOW)
 declare("fio_uring", lambda memory: clients.fio_uring(memory, MUCH * guest.MIB),
         MUCH * guest.MIB, WINDOW)
 declare("uring", lambda memory: clients.uring(memory, 20 * MUCH),

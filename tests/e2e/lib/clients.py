@@ -190,7 +190,7 @@ def cm_listens(port):
         "rdma", "resource", "show", "cm_id").splitlines())
 
 
-def fio_rdma(verb, memory, size=4 * guest.MIB):
+def fio_rdma(verb, memory, size):
     """
     fio's own server and client.  Both begin with buffers full of a byte of
     their own; who gets something has the other's afterwards.
@@ -231,5 +231,5 @@ def everything(memory, much=1):
     yield "fio_uring", functools.partial(fio_uring, memory, 8 * guest.MIB * much)
     for verb in FIO_VERBS:
         yield "fio_rdma_" + verb, functools.partial(fio_rdma, verb, memory,
-                                                    4 * guest.MIB * much)
+                                                    8 * guest.MIB * much)
     yield "uring", functools.partial(uring, memory, 200 * much)
