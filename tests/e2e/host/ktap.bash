@@ -30,7 +30,8 @@ vm() { "$top/scripts/vm" run --timeout 300 "$@"; }
 # tell: what the last check said, as remarks.
 tell() { sed "s/^/# /" "$work/check.log"; }
 
-# Set by make e2e: the long form of the tests.
+# Set by make e2e: the long form of the tests. For those who source this.
+# shellcheck disable=SC2034
 long=${LONGTERM_LONG:-}
 
 # skip NAME...: what is in the long form only.
