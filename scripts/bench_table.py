@@ -50,8 +50,9 @@ def limit_of(group, name):
                 if fnmatch.fnmatchcase(f"{group} {name}", pattern))
 
 
-def row(group, name, ours, base, scale=1.0, target=None):
-    """One line of the table: medians, per unit, of two lists of samples."""
+def row(group, name, ours, base, scale=1.0, target=None, limited=False):
+    """One line of the table: medians, per unit, of two lists of samples. Limited: to have
+    a limit, though it has no target."""
     value, reference = statistics.median(ours), statistics.median(base)
     if not reference:
         raise ValueError(f"{group} {name}: nothing was counted")
@@ -59,7 +60,7 @@ def row(group, name, ours, base, scale=1.0, target=None):
             "base": reference / scale, "ratio": value / reference,
             "noise": max(spread(ours), spread(base)),
             "rounds": min(len(ours), len(base)),
-            "target": target, "limit": target and limit_of(group, name)}
+            "target": target, "limit": limit_of(group, name) if target or limited else None}
 
 
 def against_anonymous(group, samples, size):
@@ -101,20 +102,83 @@ def slab(samples):
     return rows
 
 
+def numbered(samples, group):
+    """{name: {number: values}} of what is called GROUP/NAME/NUMBER."""
+    found = {}
+    for name, values in samples.items():
+        if name.startswith(group + "/"):
+            what, _, number = name.removeprefix(group + "/").rpartition("/")
+            found.setdefault(what, {})[int(number)] = values
+    return found
+
+
 def scaling(samples):
     """With all of the load against the least of it."""
     rows = []
-    names = {}
-    for name in samples:
-        if name.startswith("scale/"):
-            _, what, load = name.split("/")
-            names.setdefault(what, []).append(int(load))
-    for what, loads in names.items():
+    for what, loads in numbered(samples, "scale").items():
         low, high = min(loads), max(loads)
-        rows.append(row("scale", f"{what}, load {high} % : {low} %",
-                        samples[f"scale/{what}/{high}"], samples[f"scale/{what}/{low}"],
+        rows.append(row("scale", f"{what}, load {high} % : {low} %", loads[high], loads[low],
                         1.0, SCALE_TARGET))
     return rows
+
+
+def latency(group, samples):
+    """Against a F_WRLCK lease on the same file, broken by truncate() or, where that is
+    said, by open()."""
+    if "latency/notice/fd" not in samples:
+        return []
+    pairs = [(when, what, "wrlck") for when in ("notice", "end") for what in ("longterm", "fd")]
+    return [row(group, f"latency/{when}/{what} : {base}", samples[f"latency/{when}/{what}"],
+                samples[f"latency/{when}/{base}"], limited=True)
+            for when, what, base in pairs + [("notice", "longterm", "wrlck-open")]]
+
+
+def holders(samples):
+    """A break: by holder against F_RDLCK leases, and the many against ten."""
+    rows, found = [], numbered(samples, "holders")
+    for what, by_number in found.items():
+        kind, when = what.split("/")
+        if kind == "rdlck":
+            continue
+        for n, values in by_number.items():
+            rows.append(row("holders", f"{when}, {n} {kind} : rdlck", values,
+                            found[f"rdlck/{when}"][n], n, limited=True))
+    for what, by_number in found.items():
+        few, many = 10, max(by_number)
+        if few in by_number and many > few:
+            each = {n: [value / n for value in by_number[n]] for n in (few, many)}
+            kind, when = what.split("/")
+            rows.append(row("holders", f"{when}, each of {kind}, {many} : {few}", each[many],
+                            each[few], target=None if kind == "rdlck" else SCALE_TARGET))
+    return rows
+
+
+def punch(samples):
+    """In a file that has much pinned elsewhere, against one that has not."""
+    rows, found = [], numbered(samples, "punch")
+    for what, by_number in found.items():
+        kind, state = what.split("/")
+        for n, values in by_number.items():
+            if state == "pinned":
+                name = f"{n} regions" if kind == "many" else f"a region of {2 * n} pages"
+                rows.append(row("punch", f"{name} elsewhere", values,
+                                found[f"{kind}/unpinned"][n], target=SCALE_TARGET))
+    return rows
+
+
+def curves(samples):
+    """{name: [(how many, instructions)]} of what is measured with more and more."""
+    found = {}
+    for group in ("scale", "holders", "punch"):
+        for what, by_number in numbered(samples, group).items():
+            shape = "one-file-" if what.startswith("one-file-") else ""
+            for n, values in sorted(by_number.items()):
+                many = n
+                if group == "scale":
+                    many = samples[f"load/{shape}regions/{n}"][0]
+                found.setdefault(f"{group}/{what}", []).append(
+                    (many, statistics.median(values)))
+    return found
 
 
 def exactness(samples):
@@ -141,6 +205,9 @@ def table(guests):
             rows += against_anonymous(fs, samples, size)
             rows += slab(samples)
             rows += scaling(samples)
+            rows += latency(fs, samples)
+            rows += holders(samples)
+            rows += punch(samples)
     for what in ("absent", "nodax"):
         if f"{what}-patched" in guests and f"{what}-unpatched" in guests:
             rows += against_unpatched(what, guests[f"{what}-patched"],
@@ -184,7 +251,8 @@ def main():
     parser.add_argument("--limits", action="store_true")
     parser.add_argument("directory")
     args = parser.parse_args()
-    rows = table(read_guests(args.directory))
+    guests = read_guests(args.directory)
+    rows = table(guests)
     if not rows:
         sys.exit("bench_table: nothing was measured")
     out = text(rows)
@@ -192,7 +260,8 @@ def main():
     with open(os.path.join(args.directory, "bench.txt"), "w", encoding="utf-8") as f:
         f.write(out)
     with open(os.path.join(args.directory, "bench.json"), "w", encoding="utf-8") as f:
-        json.dump({"rows": rows}, f, indent=1)
+        json.dump({"rows": rows, "curves": curves(guests.get("patched-ext4", {}))}, f,
+                  indent=1)
         f.write("\n")
     missed = [entry for entry in rows if beyond(entry, "target")]
     over = [entry for entry in rows if beyond(entry, "limit")]

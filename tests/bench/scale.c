@@ -3,14 +3,13 @@
  * Many leases and memory regions, spread over many files.  What is then done
  * to one file is to cost the same however many others there are.
  */
+#include "breaker.h"
 #include "ledger.h"
 #include "memory.h"
+#include "notice.h"
 #include "rdma.h"
 
-#include <signal.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <time.h>
 
 #define DIR	"/mnt/dax/scale"
 
@@ -132,44 +131,21 @@ static void list(void)
 	sample((end - begin) / lines, "scale/%sls-a-line/%s", kind, label);
 }
 
-/* Truncates the files whose numbers it reads; says when it began and ended. */
-static void breaker(int from, int to)
+static void broken(int file, const sigset_t *notice)
 {
-	uint64_t times[2];
+	struct span span;
 	char path[64];
-	int file;
+	uint64_t told;
 
-	while (read(from, &file, sizeof(file)) == sizeof(file)) {
-		path_of(file, path);
-		times[0] = now();
-		if (truncate(path, size - 2 * PAGE))
-			die("truncate of %s", path);
-		times[1] = now();
-		if (write(to, times, sizeof(times)) != sizeof(times))
-			die("pipe");
-	}
-	/* What is in our copy of the output buffer is the parent's to write. */
-	_exit(0);
-}
-
-static void broken(int file, int to, int from, const sigset_t *notice)
-{
-	const struct timespec limit = { .tv_sec = 20 }, no_time = { 0 };
-	uint64_t told, times[2];
-
-	if (write(to, &file, sizeof(file)) != sizeof(file))
-		die("pipe");
-	if (sigtimedwait(notice, NULL, &limit) < 0)
-		die("no SIGIO");
-	told = now();
+	path_of(file, path);
+	order(path, size - 2 * PAGE);
+	told = signalled(notice, NULL);
 	dereg(regions[file * mrs + mrs - 1]);
-	if (read(from, times, sizeof(times)) != sizeof(times))
-		die("the breaker has failed");
+	span = done();
 	/* The other leases' notices. */
-	while (sigtimedwait(notice, NULL, &no_time) > 0)
-		;
-	sample(told - times[0], "scale/%sbreak-to-notice/%s", kind, label);
-	sample(times[1] - times[0], "scale/%sbreak-to-end/%s", kind, label);
+	forget_signals(notice);
+	sample(told - span.begin, "scale/%sbreak-to-notice/%s", kind, label);
+	sample(span.end - span.begin, "scale/%sbreak-to-end/%s", kind, label);
 }
 
 static void limits(void)
@@ -182,9 +158,7 @@ static void limits(void)
 
 int main(int argc, char **argv)
 {
-	int to[2], from[2];
 	sigset_t notice;
-	pid_t pid;
 
 	if (argc < 6)
 		die("usage: scale LABEL FILES LEASES-A-FILE MRS-A-FILE ROUNDS [KIND]");
@@ -195,19 +169,9 @@ int main(int argc, char **argv)
 	mrs = number(argv[4]);
 	rounds = number(argv[5]);
 	size = 2 * mrs * PAGE;
-	sigemptyset(&notice);
-	sigaddset(&notice, SIGIO);
-	sigprocmask(SIG_BLOCK, &notice, NULL);
+	notice = held_back(SIGIO);
 	limits();
-	if (pipe2(to, O_CLOEXEC) || pipe2(from, O_CLOEXEC))
-		die("pipe");
-	pid = fork();
-	if (pid < 0)
-		die("fork");
-	if (!pid) {
-		close(to[1]);
-		breaker(to[0], from[1]);
-	}
+	start_breaker();
 
 	memory = calloc(files, sizeof(*memory));
 	regions = calloc((size_t)files * mrs, sizeof(*regions));
@@ -216,13 +180,13 @@ int main(int argc, char **argv)
 	open_rdma();
 	for (int i = 0; i < files; i++)
 		load(i);
+	sample((uint64_t)files * mrs, "load/%sregions/%s", kind, label);
 	take();
 	pin();
 	list();
 	/* Each file once: after its break, its leases are to be taken again. */
 	for (int i = 0; i < rounds && i < files; i++)
-		broken(nth(i), to[1], from[0], &notice);
-	close(to[1]);
-	waitpid(pid, NULL, 0);
+		broken(nth(i), &notice);
+	end_breaker();
 	return 0;
 }

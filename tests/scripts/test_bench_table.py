@@ -89,6 +89,45 @@ class Rows(unittest.TestCase):
         self.assertEqual(rows[0]["more"], 300)
         self.assertTrue(bench_table.beyond(rows[0], "target"))
 
+    def test_latency_is_against_a_lease_that_any_kernel_has(self):
+        samples = {"latency/notice/longterm": [30], "latency/notice/fd": [33],
+                   "latency/notice/wrlck": [10], "latency/notice/wrlck-open": [15]}
+        samples |= {name.replace("notice", "end"): [2 * v for v in values]
+                    for name, values in samples.items()}
+        rows = bench_table.table({"patched-xfs": samples})
+        self.assertEqual([entry["ratio"] for entry in rows], [3, 3.3, 3, 3.3, 2])
+        self.assertTrue(all(entry["limit"] and not entry["target"] for entry in rows))
+        del samples["latency/notice/wrlck"]
+        with self.assertRaises(KeyError):
+            bench_table.table({"patched-xfs": samples})
+
+    def test_holders_are_compared_one_by_one(self):
+        samples = {f"holders/{kind}/notice/{n}": [cost * n + 100]
+                   for kind, cost in (("rdlck", 100), ("files", 200)) for n in (1, 10, 1000)}
+        samples["holders/files/notice/1000"] = [800 * 1000]
+        rows = bench_table.holders(samples)
+        entry = found(rows, "notice, 10 files : rdlck")
+        self.assertEqual((entry["value"], entry["base"]), (210, 110))
+        grown = found(rows, "each of files, 1000 : 10")
+        self.assertAlmostEqual(grown["ratio"], 800 / 210)
+        self.assertTrue(bench_table.beyond(grown, "target"))
+        self.assertIsNone(found(rows, "each of rdlck")["target"])
+
+    def test_a_hole_is_compared_with_the_same_file_unpinned(self):
+        rows = bench_table.punch({"punch/many/pinned/10": [11], "punch/many/unpinned/10": [10],
+                                  "punch/large/pinned/10": [20], "punch/large/unpinned/10": [10]})
+        self.assertEqual(found(rows, "10 regions")["ratio"], 1.1)
+        self.assertTrue(bench_table.beyond(found(rows, "a region of 20 pages"), "target"))
+
+    def test_curves_are_in_regions_and_holders(self):
+        curves = bench_table.curves({
+            "scale/take/10": [7, 9, 8], "scale/take/1": [5], "load/regions/1": [1000],
+            "load/regions/10": [10000], "scale/one-file-take/1": [6],
+            "load/one-file-regions/1": [100], "holders/files/end/1": [3]})
+        self.assertEqual(curves["scale/take"], [(1000, 5), (10000, 8)])
+        self.assertEqual(curves["scale/one-file-take"], [(100, 6)])
+        self.assertEqual(curves["holders/files/end"], [(1, 3)])
+
     def test_scale_is_of_the_ends(self):
         rows = bench_table.scaling({"scale/take/1": [10], "scale/take/10": [99],
                                     "scale/take/100": [20]})
