@@ -6,6 +6,11 @@
 LT_SERIES=7.3
 LT_FLAVOURS=(patched unpatched debug btf kcsan)
 
+# A patch on top of the series that plants a bug, for tests of the tests.
+if [ -n "${LONGTERM_KERNEL_EXTRA:-}" ]; then
+	LONGTERM_KERNEL_EXTRA=$(realpath -e "$LONGTERM_KERNEL_EXTRA") || die "LONGTERM_KERNEL_EXTRA names no file"
+fi
+
 lt_check_flavour() {
 	local f
 	for f in "${LT_FLAVOURS[@]}"; do [ "$f" != "$1" ] || return 0; done
@@ -33,6 +38,14 @@ lt_patches() {
 		[ -e "$LT_TOP/patches/$p" ] || die "patches/series names $p, which does not exist"
 		printf '%s\n' "$LT_TOP/patches/$p"
 	done <"$LT_TOP/patches/series"
+	[ -z "${LONGTERM_KERNEL_EXTRA:-}" ] || printf '%s\n' "$LONGTERM_KERNEL_EXTRA"
+}
+
+# lt_variant FLAVOUR: its name in the cache. Builds with an extra patch have one
+# of their own, so that they neither displace the others nor are begun from.
+lt_variant() {
+	[ -z "${LONGTERM_KERNEL_EXTRA:-}" ] || [ "$1" = unpatched ] || printf extra-
+	printf '%s\n' "$1"
 }
 
 # Fragments in order. Without a series there is no option to switch on.
@@ -52,7 +65,7 @@ lt_kernel() {
 		lt_patches "$1" | xargs -r cat
 		lt_fragments "$1" | xargs cat | grep -v '^#'
 	} | lt_hash)
-	printf '%s/kernel-%s-%s\n' "$LT_CACHE" "$1" "$key"
+	printf '%s/kernel-%s-%s\n' "$LT_CACHE" "$(lt_variant "$1")" "$key"
 }
 
 # Binds and variables that every make on a kernel build needs. /src and /out
@@ -90,7 +103,7 @@ lt_module() {
 		echo "${kernel##*/}"
 		lt_files "$LT_TOP"/{Kbuild,Kconfig,rust,src,include}
 	} | lt_hash)
-	printf '%s/module-%s-%s\n' "$LT_CACHE" "$1" "$key"
+	printf '%s/module-%s-%s\n' "$LT_CACHE" "$(lt_variant "$1")" "$key"
 }
 
 # Where the command of tools/ is.
@@ -111,7 +124,7 @@ lt_kmod() {
 		echo "${kernel##*/}"
 		lt_files "$LT_TOP/tests/kmod"
 	} | lt_hash)
-	printf '%s/kmod-%s-%s\n' "$LT_CACHE" "$1" "$key"
+	printf '%s/kmod-%s-%s\n' "$LT_CACHE" "$(lt_variant "$1")" "$key"
 }
 
 # Where compiled programs are: the kernel's selftests, and our own. Ours come
