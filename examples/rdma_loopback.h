@@ -17,7 +17,9 @@
 
 #include <infiniband/verbs.h>
 
+#ifndef BLOCK
 #define BLOCK		4096u	/* bytes of one RDMA write */
+#endif
 #define MAX_INFLIGHT	16
 
 static struct ibv_context *ctx;

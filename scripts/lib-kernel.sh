@@ -135,7 +135,7 @@ lt_programs_dirs() {
 	printf '%s/selftests-%s-%s\n' "$LT_CACHE" "${source##*/source-}" "$(lt_root_key)"
 	key=$({
 		lt_root_key
-		lt_files "$LT_TOP"/{examples,tests/e2e/bin,tests/bench,include/uapi,scripts/build-programs}
+		lt_files "$LT_TOP"/{examples,tests/e2e/bin,tests/bench,tests/torture,include/uapi,scripts/build-programs}
 	} | lt_hash)
 	printf '%s/programs-%s\n' "$LT_CACHE" "$key"
 }

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Who kills, changes settings, unloads the module, freezes, and uses up memory. */
+#include "torture.h"
+
+#include <linux/fs.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+
+#define MIB	(1UL << 20)
+
+static void kill_one(unsigned int first, unsigned int n, enum what what)
+{
+	pid_t pid = shared->actors[first + below(n)].pid;
+
+	if (pid > 0 && !kill(pid, SIGKILL))
+		count(what);
+}
+
+static void set(const char *name, long value)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/sys/fs/longterm/%s", name);
+	set_number(path, value);
+	count(SETTING);
+}
+
+/* Mostly 100 ms a step, so that much happens. */
+static void change_settings(void)
+{
+	static const long times[] = { 0, 0, 0, 0, 1, -1 };
+
+	set_number("/proc/sys/fs/lease-break-time", 1 + below(2));
+	switch (below(5)) {
+	case 0:
+		set("sigkill", below(2));
+		break;
+	case 1:
+		set("unbreakable", one_in(4) ? below(3) : 2);
+		break;
+	case 2:
+		set("require_lease", one_in(3) ? below(3) : 0);
+		break;
+	default:
+		set("break_time", times[below(6)]);
+	}
+}
+
+/* With the holders gone for a moment; without them it is refused. */
+static void unload_and_load(void)
+{
+	bool done = false;
+
+	if (unload()) {
+		load();
+		return;
+	}
+	count(RMMOD_BUSY);
+	atomic_store(&shared->hush, true);
+	for (int i = 0; i < 200 * shared->slow && !atomic_load(&shared->stop); i++) {
+		done = unload();
+		if (done)
+			break;
+		nap(10000);
+	}
+	/* Pins and leases are refused for a while. */
+	atomic_store(&shared->hush, false);
+	if (!done)
+		return;
+	nap(below(200000));
+	load();
+	count(RMMOD);
+}
+
+static void try_to_unmount(void)
+{
+	if (umount2(shared->dir, 0) && errno == EBUSY)
+		count(UMOUNT_BUSY);
+	else
+		failed("%s could be unmounted, with files open", shared->dir);
+}
+
+static void freeze(void)
+{
+	int fd = open(shared->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	unsigned int us = below(20000);
+
+	if (fd < 0)
+		return;
+	if (!ioctl(fd, FIFREEZE, 0)) {
+		nap(us);
+		if (ioctl(fd, FITHAW, 0))
+			failed("%s stays frozen: %s", shared->dir, strerror(errno));
+		count(FREEZE);
+	}
+	close(fd);
+}
+
+static size_t available(void)
+{
+	FILE *f = fopen("/proc/meminfo", "r");
+	char line[128];
+	size_t kib = 0;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "MemAvailable: %zu", &kib) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kib << 10;
+}
+
+/* All but a little, by somebody whom the kernel may kill for it. */
+static void use_up_memory(void)
+{
+	pid_t child = fork();
+
+	if (child < 0)
+		return;
+	if (!child) {
+		uint64_t until = now() + 2000000000ull * shared->slow;
+		size_t size = available() - 16 * MIB;
+		char *p;
+
+		set_number("/proc/self/oom_score_adj", 1000);
+		p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		for (size_t at = 0; p != MAP_FAILED && at < size && now() < until; at += PAGE)
+			p[at] = 1;
+		_exit(0);
+	}
+	waitpid(child, NULL, 0);
+	set_number("/proc/sys/vm/drop_caches", 3);
+	count(PRESSURE);
+}
+
+void trouble(void)
+{
+	/* The rare ones once soon, so that the shortest run has them. */
+	uint64_t next_unload = now() + 3000000000ull, next_pressure = next_unload;
+
+	while (!atomic_load(&shared->stop)) {
+		unsigned int n = below(64);
+
+		if (n < 12)
+			kill_one(HOLDER, HOLDERS, KILL_HOLDER);
+		else if (n < 16)
+			kill_one(BREAKER, BREAKERS, KILL_BREAKER);
+		else if (n < 24)
+			change_settings();
+		else if (n == 24)
+			try_to_unmount();
+		else if (n == 25)
+			freeze();
+		else if (n == 26 && now() > next_pressure)
+			use_up_memory(), next_pressure = now() + 20000000000ull;
+		else if (n == 27 && now() > next_unload)
+			unload_and_load(), next_unload = now() + 10000000000ull;
+		nap(5000 + below(60000));
+	}
+}
