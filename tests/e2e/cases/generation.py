@@ -160,10 +160,15 @@ def past_sigbus(t, path):
 def pinned_after_the_notice(t):
     """Who pins other blocks during a break is stopped in the next one, not at once."""
     path = t.file(SIZE)
-    _, first = past_sigbus(t, path)
-    young = t.holder(path, HALF, offset=HALF, lease=None)
-    late = t.proc()
+    # To start a process, to fault pages in, to set up RDMA: each may take a period.
+    young, late = t.proc(), t.proc()
     fd = late.open(path)
+    addr = young.mmap(young.open(path), HALF, HALF)
+    for at in range(0, HALF, 2 * guest.MIB):
+        young.poke(addr + at, b"x")
+    young.preopen_gup()
+    _, first = past_sigbus(t, path)
+    young.pin(addr, HALF, "gup")
     punch = late.go.fallocate(fd, PUNCH_HOLE, HALF, HALF)
     t.errno(errno.ETXTBSY, first, "the first punch")
     t.errno(errno.ETXTBSY, punch, "the late punch")
