@@ -20,7 +20,7 @@ SCALE_TARGET = 1.10
 # become worse (see Documentation/performance.rst). None: it is known to grow.
 LIMITS = (("absent *pin/*", 1.20), ("absent *", 1.02), ("nodax *", 1.20),
           ("scale one-file-*", None), ("scale *", 1.25),
-          ("* pin/fast/2m/512-a-call", 4.5), ("*", 2.0))
+          ("* pin/fast/2m/512-a-call", 4.5), ("* unpin/*/4k/*", 2.2), ("*", 2.0))
 
 
 def read_samples(lines):
