@@ -11,7 +11,8 @@ from lib.guest import NOBODY
 
 SIZE = 4 * guest.MIB
 HALF = SIZE // 2
-PERIOD = 2
+# Half of one is for starting two processes.
+PERIOD = 2 if guest.SLOW == 1 else 4
 
 
 def steps(path):
