@@ -396,7 +396,8 @@ def memory_is_accounted(t):
     nothing_left(t, path)
 
 
-@test(limit=40)
+# On the debug kernel the end of a process with so many buffers takes minutes.
+@test(limit=40, kernels=("patched",))
 def out_of_memory(t):
     """
     A group at its limit: somewhere among the buffers one is refused, and
