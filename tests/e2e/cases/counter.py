@@ -17,8 +17,6 @@ from lib.pintest import (BIO, FAST, HARDIRQ, KTHREAD, LONGTERM, PAGE, PAGES,
                          REMOTE, SOFTIRQ, TASK, UNLOCKED, WRITE)
 
 STEPS = 10000 if guest.LONG else 300
-# The test module queues one item of work in two contexts, which lockdep reports.
-PLAIN = ("patched",)
 FULL = 2**31 - 1    # where dax_pin.h stops
 WAYS_OUT = range(pintest.UNPIN_BIO)
 
@@ -51,7 +49,7 @@ class Setup:
         self.file.close()
 
 
-@test(limit=600 if guest.LONG else 60, kernels=PLAIN)
+@test(limit=600 if guest.LONG else 60)
 def random_walk(t):
     """All ways to pin and unpin, in any order, while the file changes."""
     w = pinwalk.walk([t.path() for _ in range(4)], STEPS, pinwalk.new_seed())
@@ -62,7 +60,7 @@ def random_walk(t):
         t.true(w.changes[0] and w.changes[9], "no folio has changed its order")
 
 
-@test(limit=60, kernels=PLAIN)
+@test(limit=60)
 def every_way_in_and_out(t):
     """On a large folio, on small ones, and over the border of both."""
     s = Setup(t)
@@ -86,7 +84,7 @@ def every_way_in_and_out(t):
     s.end()
 
 
-@test(kernels=PLAIN)
+@test
 def the_rule_in_numbers(t):
     """{all, long-term} while transient pins live beside long-term ones."""
     s = Setup(t)
@@ -115,7 +113,7 @@ def the_rule_in_numbers(t):
     s.end()
 
 
-@test(kernels=PLAIN)
+@test
 def full(t):
     """ENOMEM, and all as it was; neither half runs into the other."""
     s = Setup(t)
@@ -146,7 +144,7 @@ def full(t):
     s.end()
 
 
-@test(kernels=PLAIN)
+@test
 def nearly_full(t):
     """Where some pages of one folio would fit and others not, none is pinned."""
     s = Setup(t)
@@ -164,7 +162,7 @@ def nearly_full(t):
     s.end()
 
 
-@test(kernels=PLAIN)
+@test
 def refused_in_the_end(t):
     """Pinned, and taken back as there may be no record: beside a transient pin."""
     s = Setup(t)
@@ -187,7 +185,7 @@ def refused_in_the_end(t):
     s.end()
 
 
-@test(kernels=PLAIN)
+@test
 def order_changes(t):
     """Nothing of a large folio is left in its pages, and the reverse."""
     s = Setup(t)
@@ -229,7 +227,7 @@ def order_changes(t):
 
 # ---- what is not counted, and what others do
 
-@test(kernels=PLAIN)
+@test
 def holes_and_copies(t):
     """The zero page and a process's own memory are no pages of the file."""
     file = File(t.path(), 1)
@@ -267,7 +265,7 @@ def holes_and_copies(t):
     file.close()
 
 
-@test(kernels=PLAIN)
+@test
 def memfds(t):
     """memfd_pin_folios() is no way to a DAX file; its own are not counted."""
     s = Setup(t)
@@ -285,7 +283,7 @@ def memfds(t):
     s.end()
 
 
-@test(kernels=PLAIN)
+@test
 def as_users_pin(t):
     """RDMA, io_uring, GUP_TEST; pipes, which only refer."""
     s = Setup(t)
@@ -317,7 +315,7 @@ def as_users_pin(t):
     s.end()
 
 
-@test(kernels=PLAIN)
+@test
 def by_direct_io(t):
     """Bios of O_DIRECT, to a block device and back, small and many."""
     s = Setup(t)
@@ -342,7 +340,7 @@ def by_direct_io(t):
     s.end()
 
 
-@test(kernels=PLAIN)
+@test
 def without_the_module(t):
     """Pins are counted all the time: those from before insmod, and past rmmod."""
     s = Setup(t)
@@ -378,7 +376,7 @@ def without_the_module(t):
     s.end()
 
 
-@test(fs="xfs", kernels=PLAIN)
+@test(fs="xfs")
 def shared_folios(t):
     """A block of two files: one count, whichever file it is pinned through."""
     s = Setup(t, regions=2)

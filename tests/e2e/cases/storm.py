@@ -104,8 +104,7 @@ def check_records(t, pinned, paths, pid, where):
                    f"{where}: {total} bytes by GUP_TEST on record")
 
 
-# Its test module is for the plain kernel, see counter.py.
-@test(limit=3000 if guest.LONG else 120, kernels=("patched",))
+@test(limit=3000 if guest.LONG else 120)
 def eight_threads(t):
     """Eight threads; compared with what they themselves say, at rest."""
     seed = pinwalk.new_seed()
