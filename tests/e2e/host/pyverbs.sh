@@ -5,7 +5,7 @@
 # with their memory regions on DAX.
 set -euo pipefail
 # shellcheck source=tests/e2e/host/ktap.bash
-. "$(dirname "$0")/../host/ktap.bash"
+. "$(dirname "$0")/ktap.bash"
 
 # The short form: what registers memory and uses it.
 if [ -n "$long" ]; then some=(); else some=(tests.test_mr tests.test_qpex); fi
@@ -16,7 +16,7 @@ run() {
 	shift 2
 	mkdir "$to"
 	# shellcheck disable=SC2086 # no option where empty
-	vm --timeout 900 --share "$to" "$@" -- /opt/longterm/e2e/later/pyverbs $option /share/results "${some[@]}" &&
+	vm --timeout 900 --share "$to" "$@" -- /opt/longterm/e2e/pyverbs $option /share/results "${some[@]}" &&
 		grep -q ' ok$' "$to/results"
 }
 

@@ -4,20 +4,19 @@
 # and a second file gets the blocks: see tests/e2e/remote.
 set -euo pipefail
 # shellcheck source=tests/e2e/host/ktap.bash
-. "$(dirname "$0")/../host/ktap.bash"
+. "$(dirname "$0")/ktap.bash"
 
-# Small, so that who wants blocks gets those that have just become free.
-peer() { vm --mem 1G --pmem 512M "$@"; }
+peer() { vm --mem 1G "$@"; }
 
 # A server that lets go at once, and one that has to be stopped: on either
 # filesystem, or in the short form one on each.
 both() {
 	local fs=$1 server=$2 status=0 guest
 	mkdir "$work/link.$fs.$server"
-	peer --fs "$fs" --link "$work/link.$fs.$server:1" -- /opt/longterm/e2e/later/remote serve "$server" >"$work/server.log" 2>&1 &
+	peer --fs "$fs" --link "$work/link.$fs.$server:1" -- /opt/longterm/e2e/remote serve "$server" >"$work/server.log" 2>&1 &
 	guest=$!
 	check "$fs.$server.client" peer --no-module --fs "$fs" --link "$work/link.$fs.$server:2" -- \
-		/opt/longterm/e2e/later/remote write "$server"
+		/opt/longterm/e2e/remote write "$server"
 	tell
 	wait $guest || status=$?
 	# shellcheck disable=SC2016
