@@ -380,6 +380,7 @@ static void make_twin(void)
 	}
 	me->twin = child > 0 ? child : 0;
 	if (child > 0) {
+		end(begin(DO_FORK, -1, child, 0), 0);
 		count(FORK);
 		wait_for_death();
 	}

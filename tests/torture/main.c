@@ -69,9 +69,11 @@ static void start_actor(unsigned int number)
 }
 
 /* A holder, or the fork that goes on for it. */
-static void buried(struct actor *actor, int status)
+static void buried(struct actor *actor, pid_t pid, int status)
 {
-	if (atomic_exchange(&actor->writing, false) && WIFEXITED(status))
+	int writer = pid;
+
+	if (atomic_compare_exchange_strong(&actor->writing, &writer, 0) && WIFEXITED(status))
 		failed("%s: a write through a live pin fails, see its message",
 		       name_of(actor - shared->actors));
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS)
@@ -90,7 +92,7 @@ static void bury(pid_t pid, int status)
 		if (actor->pid != pid && actor->twin != pid)
 			continue;
 		if (i < BREAKER)
-			buried(actor, status);
+			buried(actor, pid, status);
 		else if (i >= REFILLER && status && !atomic_load(&shared->failed))
 			failed("%s ended with status %#x", name_of(i), status);
 		if (actor->twin == pid)

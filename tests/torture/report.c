@@ -2,6 +2,7 @@
 /* What the actors have done, and what is told of it. */
 #include "torture.h"
 
+#include <infiniband/verbs.h>
 #include <time.h>
 
 #define SHOWN_OPS	80
@@ -35,6 +36,7 @@ static const char *const count_texts[COUNTS] = {
 	[FILLED] = "files filled", [EMPTIED] = "files removed",
 	[NO_SPACE] = "waits for space", [BLOCKS_CHECKED] = "blocks verified",
 	[PAGES_LOOKED_AT] = "pages of pinned files looked at",
+	[QUEUE_PAIR] = "queue pairs made again, which had failed by themselves",
 };
 
 static const char *const op_texts[DONES] = {
@@ -53,7 +55,9 @@ static const char *const op_texts[DONES] = {
 	[DO_LEASE] = "lease", [DO_LEASE_FD] = "lease fd", [DO_UNLOCK] = "unlock",
 	[DO_PIN] = "pin", [DO_UNPIN] = "unpin", [DO_WRITE] = "device write",
 	[DO_REACT] = "react", [DO_FORK] = "fork", [DO_FILL] = "fill",
-	[DO_EMPTY] = "remove", [DO_TROUBLE] = "trouble",
+	[DO_EMPTY] = "remove", [DO_KILL] = "kill", [DO_SET] = "set",
+	[DO_RMMOD] = "rmmod", [DO_INSMOD] = "insmod", [DO_UMOUNT] = "umount",
+	[DO_FREEZE] = "freeze and thaw", [DO_PRESSURE] = "use up memory",
 };
 
 static const char *const result_texts[RESULTS] = {
@@ -211,6 +215,10 @@ void print_counts(void)
 	printf("# %lu calls of breakers\n", (unsigned long)calls);
 	for (int i = 0; i < COUNTS; i++)
 		printf("# %lu %s\n", (unsigned long)shared->counts[i], count_texts[i]);
+	for (int i = 0; i < WC_STATUSES; i++)
+		if (shared->statuses[i])
+			printf("#   %lu: %s\n", (unsigned long)shared->statuses[i],
+			       ibv_wc_status_str(i));
 }
 
 /* What never came about was not tested. */
@@ -219,7 +227,7 @@ bool all_kinds_seen(void)
 	bool all = true;
 
 	for (int i = 0; i < COUNTS; i++) {
-		if (shared->counts[i] || i == DEATH_OTHER)
+		if (shared->counts[i] || i == DEATH_OTHER || i == QUEUE_PAIR)
 			continue;
 		printf("# never: %s\n", count_texts[i]);
 		all = false;

@@ -63,7 +63,7 @@ enum what {
 	FORK, FD_SENT, FD_RECEIVED,
 	KILL_HOLDER, KILL_BREAKER, SETTING, RMMOD, RMMOD_BUSY, REMOUNT,
 	UMOUNT_BUSY, FREEZE, PRESSURE, FSCK,
-	FILLED, EMPTIED, NO_SPACE, BLOCKS_CHECKED, PAGES_LOOKED_AT,
+	FILLED, EMPTIED, NO_SPACE, BLOCKS_CHECKED, PAGES_LOOKED_AT, QUEUE_PAIR,
 	COUNTS
 };
 
@@ -76,7 +76,8 @@ enum op {
 	OPS,
 	/* Of other actors: only for their logs. */
 	DO_LEASE = OPS, DO_LEASE_FD, DO_UNLOCK, DO_PIN, DO_UNPIN, DO_WRITE,
-	DO_REACT, DO_FORK, DO_FILL, DO_EMPTY, DO_TROUBLE,
+	DO_REACT, DO_FORK, DO_FILL, DO_EMPTY, DO_KILL, DO_SET, DO_RMMOD, DO_INSMOD,
+	DO_UMOUNT, DO_FREEZE, DO_PRESSURE,
 	DONES
 };
 
@@ -99,7 +100,7 @@ struct actor {
 	pid_t pid;		/* 0: to be made */
 	pid_t twin;		/* its fork, which outlives it */
 	_Atomic uint64_t since;	/* in a call since; 0: not */
-	atomic_bool writing;	/* its device */
+	atomic_int writing;	/* the process whose device does; 0: none */
 	atomic_uint writes;
 	atomic_uint logged;
 	struct entry log[LOG];
@@ -113,6 +114,7 @@ struct chunk {
 };
 
 #define COUNTERS	64
+#define WC_STATUSES	32
 
 /* Of the module. */
 struct counter {
@@ -138,6 +140,7 @@ struct shared {
 	struct chunk chunks[CHUNKS];
 	_Atomic uint64_t counts[COUNTS];
 	_Atomic uint64_t ops[OPS][RESULTS];
+	_Atomic uint64_t statuses[WC_STATUSES];	/* of work completions */
 	struct counter counters[COUNTERS];
 };
 
@@ -202,15 +205,22 @@ struct pin {
 	int number;			/* buffer, or GUP_TEST's descriptor */
 };
 #define PINS	6
+#define PATIENCE	40	/* seconds for one write */
 int take_pin(struct pin *pin, int number);
 void drop_pin(struct pin *pin, int number);
 void device_write(const struct pin *pin, unsigned int page, int number);
 void look_by_gup(const struct pin *pin);
+void inherit(void);
+
+/* rdma.c */
+extern bool is_twin;
+int pin_for_rdma(struct pin *pin, char *addr);
+int unpin_for_rdma(struct pin *pin);
+const char *write_by_rdma(const struct pin *pin, char *to, const uint64_t *words);
 int device_fd(void);
 bool expect_twin(void);
 void expect_no_twin(void);
 void become_twin(void);
-void inherit(void);
 
 /* passing.c */
 void send_fd(int fd);

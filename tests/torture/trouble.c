@@ -13,18 +13,27 @@
 
 static void kill_one(unsigned int first, unsigned int n, enum what what)
 {
-	pid_t pid = shared->actors[first + below(n)].pid;
+	unsigned int victim = first + below(n);
+	pid_t pid = shared->actors[victim].pid;
+	struct entry *e;
 
-	if (pid > 0 && !kill(pid, SIGKILL))
+	if (pid <= 0)
+		return;
+	e = begin(DO_KILL, -1, victim, pid);
+	if (!end(e, kill(pid, SIGKILL) ? errno : 0))
 		count(what);
 }
 
 static void set(const char *name, long value)
 {
+	struct entry *e;
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/sys/fs/longterm/%s", name);
+	/* Which one: its first letter. */
+	e = begin(DO_SET, -1, *name, value);
 	set_number(path, value);
+	end(e, 0);
 	count(SETTING);
 }
 
@@ -52,50 +61,57 @@ static void change_settings(void)
 /* With the holders gone for a moment; without them it is refused. */
 static void unload_and_load(void)
 {
-	bool done = false;
+	uint64_t until = now() + 3000000000ull * shared->slow;
+	struct entry *e = begin(DO_RMMOD, -1, 0, 0);
+	bool done = unload();
 
-	if (unload()) {
-		load();
-		return;
+	if (end(e, done ? 0 : EWOULDBLOCK)) {
+		count(RMMOD_BUSY);
+		e = begin(DO_RMMOD, -1, 1, 0);
+		atomic_store(&shared->hush, true);
+		while (!done && now() < until && !atomic_load(&shared->stop)) {
+			nap(10000);
+			done = unload();
+		}
+		end(e, done ? 0 : EWOULDBLOCK);
+		atomic_store(&shared->hush, false);
 	}
-	count(RMMOD_BUSY);
-	atomic_store(&shared->hush, true);
-	for (int i = 0; i < 200 * shared->slow && !atomic_load(&shared->stop); i++) {
-		done = unload();
-		if (done)
-			break;
-		nap(10000);
-	}
-	/* Pins and leases are refused for a while. */
-	atomic_store(&shared->hush, false);
 	if (!done)
 		return;
+	/* Pins and leases are refused for a while. */
 	nap(below(200000));
+	e = begin(DO_INSMOD, -1, 0, 0);
 	load();
+	end(e, 0);
 	count(RMMOD);
 }
 
 static void try_to_unmount(void)
 {
-	if (umount2(shared->dir, 0) && errno == EBUSY)
+	struct entry *e = begin(DO_UMOUNT, -1, 0, 0);
+
+	if (end(e, umount2(shared->dir, 0) ? errno : 0) == EBUSY)
 		count(UMOUNT_BUSY);
 	else
-		failed("%s could be unmounted, with files open", shared->dir);
+		failed("umount %s, with files open: %s", shared->dir, strerror(e->error));
 }
 
 static void freeze(void)
 {
 	int fd = open(shared->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	unsigned int us = below(20000);
+	struct entry *e;
 
 	if (fd < 0)
 		return;
+	e = begin(DO_FREEZE, -1, us, 0);
 	if (!ioctl(fd, FIFREEZE, 0)) {
 		nap(us);
 		if (ioctl(fd, FITHAW, 0))
 			failed("%s stays frozen: %s", shared->dir, strerror(errno));
 		count(FREEZE);
 	}
+	end(e, 0);
 	close(fd);
 }
 
@@ -116,10 +132,13 @@ static size_t available(void)
 /* All but a little, by somebody whom the kernel may kill for it. */
 static void use_up_memory(void)
 {
+	struct entry *e = begin(DO_PRESSURE, -1, 0, 0);
 	pid_t child = fork();
 
-	if (child < 0)
+	if (child < 0) {
+		end(e, errno);
 		return;
+	}
 	if (!child) {
 		uint64_t until = now() + 2000000000ull * shared->slow;
 		size_t size = available() - 16 * MIB;
@@ -134,6 +153,7 @@ static void use_up_memory(void)
 	}
 	waitpid(child, NULL, 0);
 	set_number("/proc/sys/vm/drop_caches", 3);
+	end(e, 0);
 	count(PRESSURE);
 }
 
