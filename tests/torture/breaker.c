@@ -36,7 +36,6 @@ struct scrub {
 #define SCRUB_REBUILD		(1 | 1 << 8)
 #define XFS_EXCHANGE_RANGE	_IOW('X', 129, struct exchange_range)
 #define SWAP_BOOT		_IO('f', 17)
-#define SWAPPED			2	/* the target for which that is done */
 
 /* A call may take three periods of two seconds, and what the machine needs. */
 #define LIMIT_MS		(6000 + 30000 * shared->slow)
@@ -89,7 +88,7 @@ static int rename_over(const struct call *c)
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -1;
-	grow(fd, c->target, 1 + below(8));
+	grow(fd, c->target, 1 + below(FEW_PAGES));
 	close(fd);
 	return rename(path, path_of(c->target));
 }
@@ -313,15 +312,19 @@ static void choose(struct call *c)
 		c->target = 0;
 	if (c->op == OP_SWAP_BOOT)
 		c->target = SWAPPED;
+	else if (pages_of(c->target) == FEW_PAGES && c->op == OP_INSERT)
+		c->target = 0;
 	pages = pages_of(c->target);
 	/* Most pins are near the begin; most breaks are small. */
-	c->start = below(one_in(3) ? pages : 16) * PAGE;
+	c->start = below(one_in(3) || pages < 16 ? pages : 16) * PAGE;
 	most = one_in(4) ? pages : 4;
 	c->length = (1 + below(most)) * PAGE;
 	if ((c->op == OP_PUNCH || c->op == OP_ZERO) && one_in(4)) {
 		c->start += 1 + below(PAGE - 1);
 		c->length -= below(PAGE);
 	}
+	if (pages == FEW_PAGES && c->length > FEW_PAGES * PAGE - c->start)
+		c->length = FEW_PAGES * PAGE - c->start;
 	/* The big ones are not to become what nobody has room for. */
 	if (c->op == OP_INSERT && c->length > 16 * PAGE)
 		c->length = 16 * PAGE;

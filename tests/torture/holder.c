@@ -197,7 +197,8 @@ static void new_pin(int number)
 	*pin = (struct pin) {
 		.kind = 1 + below(PIN_KINDS - 1), .hold = hold - holds,
 		.target = hold->target, .map = hold->map, .fd = hold->fd,
-		.first = below(one_in(4) ? pages : 16), .pages = often[below(10)],
+		.first = below(one_in(4) || pages < 16 ? pages : 16),
+		.pages = often[below(10)],
 		.breaks = atomic_load(&shared->broken[hold->target]),
 	};
 	if (pin->pages > 64)

@@ -39,7 +39,12 @@
 #define BIG_TARGETS	2
 #define BIG_PAGES	1024
 #define SMALL_PAGES	128
+#define FEW_PAGES	4
 #define OVERLAID	(TARGETS - 1)	/* is the upper file of an overlayfs, too */
+#define SWAPPED		2		/* with the boot loader, on ext4 */
+
+/* How long all are at work before everything is looked at. */
+#define EPOCH_MS	(20000 + 10000 * shared->slow)
 
 #define HOLDERS		6	/* fewer than lanes */
 #define BREAKERS	3
