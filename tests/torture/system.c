@@ -11,6 +11,7 @@
 #define DEVICE		"/dev/pmem0"
 #define OVERLAY		"/run/torture"
 #define OUTPUT		"/run/torture.output"
+#define BLOCKS		"/sys/kernel/tracing/instances/blocks"
 
 /* What it says is told only if it fails. */
 static bool run(const char *first, ...)
@@ -107,6 +108,15 @@ void start_tracing(void)
 		quit(TRACING);
 	set_number(TRACING "/buffer_size_kb", 512);
 	set_number(TRACING "/events/longterm/enable", 1);
+	if (shared->xfs)
+		return;
+	/* For print_damage(). */
+	if (mkdir(BLOCKS, 0700) && errno != EEXIST)
+		quit(BLOCKS);
+	set_number(BLOCKS "/buffer_size_kb", 8192);
+	set_number(BLOCKS "/events/ext4/ext4_allocate_blocks/enable", 1);
+	set_number(BLOCKS "/events/ext4/ext4_free_blocks/enable", 1);
+	set_number(BLOCKS "/events/ext4/ext4_evict_inode/enable", 1);
 }
 
 void mount_dax(void)
@@ -142,11 +152,35 @@ bool umount_dax(void)
 	return umount_soon(OVERLAY) && umount_soon(shared->dir);
 }
 
+/* The kernel's words, and on ext4 what became of the first block that is amiss. */
+static void print_damage(void)
+{
+	static const char command[] =
+		"dmesg | tail -n 20\n"
+		"first=$(sed -n 's/^Block bitmap differences: *[-+](*\\([0-9]*\\).*/\\1/p' " OUTPUT ")\n"
+		"[ -z \"$first\" ] || awk -v b=$first '/evict_inode/ { evicted = $0 }\n"
+		"	{ for (i = 1; i < NF; i++) if ($i == \"block\" && $(i + 1) <= b &&\n"
+		"		$(i + 1) + 1024 > b) { if (evicted) print evicted; evicted = \"\"; print } }' \\\n"
+		"	" BLOCKS "/trace | tail -n 100\n";
+	FILE *f = popen(command, "r");
+	char line[256];
+
+	while (f && fgets(line, sizeof(line), f))
+		printf("#   %s", line);
+	if (f)
+		pclose(f);
+}
+
 bool check_filesystem(void)
 {
+	bool ok;
+
 	count(FSCK);
-	return shared->xfs ? run("xfs_repair", "-n", DEVICE, NULL) :
-			     run("e2fsck", "-fn", DEVICE, NULL);
+	ok = shared->xfs ? run("xfs_repair", "-n", DEVICE, NULL) :
+			   run("e2fsck", "-fn", DEVICE, NULL);
+	if (!ok)
+		print_damage();
+	return ok;
 }
 
 void print_counters(void)
