@@ -407,5 +407,8 @@ void breaker(void)
 	while (!atomic_load(&shared->stop)) {
 		one_call();
 		nap(below(one_in(8) ? 20000 : 2000));
+		/* A break that is under way keeps the module, too. */
+		if (atomic_load(&shared->hush))
+			nap(below(400000));
 	}
 }

@@ -207,6 +207,8 @@ static void new_pin(int number)
 		pin->pages = pages - pin->first;
 	if (one_in(2))
 		grow(hold->fd, hold->target, pin->first + pin->pages);
+	if (pin->kind == BY_RDMA)
+		open_device();
 	e = begin(DO_PIN, pin->target, pin->first, pin->pages);
 	if (end(e, take_pin(pin, number))) {
 		count(PIN_REFUSED);
@@ -464,6 +466,7 @@ void holder(void)
 		if (react_at && now() >= react_at)
 			react();
 		step();
+		atomic_fetch_add(&shared->steps, 1);
 	}
 	if (one_in(2) || atomic_load(&shared->stop))
 		drop_all();

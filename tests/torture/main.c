@@ -22,7 +22,7 @@
 #include <time.h>
 
 #define SECOND		1000000000ull
-#define EPOCH		(25 * SECOND)
+#define EPOCH		(EPOCH_MS * 1000000ull)
 #define STUCK		(60 * SECOND * shared->slow)
 
 struct shared *shared;
@@ -271,6 +271,7 @@ static void prepare(uint64_t seed)
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	set_number("/proc/self/oom_score_adj", -1000);
 	start_tracing();
+	load_drivers();
 	make_files();
 	if (umount2(shared->dir, 0))
 		quit("umount %s", shared->dir);

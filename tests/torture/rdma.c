@@ -22,11 +22,31 @@ _Static_assert(IBV_WC_TM_RNDV_INCOMPLETE < WC_STATUSES, "room for each status");
 bool is_twin;
 static struct ibv_qp *left;	/* what a fork's queue pair writes to */
 
+/* Before there are any processes: what the library loads is theirs, too. */
+void load_drivers(void)
+{
+	struct ibv_device **list = ibv_get_device_list(NULL);
+
+	if (!list || !*list)
+		quit("no RDMA device");
+	ibv_free_device_list(list);
+}
+
+/* Takes a while. */
+void open_device(void)
+{
+	struct entry *e;
+
+	if (ctx)
+		return;
+	e = begin(DO_OPEN, -1, 0, 0);
+	open_rdma("rxe0", 0);
+	end(e, 0);
+}
+
 /* 0 or an errno. */
 int pin_for_rdma(struct pin *pin, char *addr)
 {
-	if (!ctx)
-		open_rdma("rxe0", 0);
 	pin->mr = ibv_reg_mr(pd, addr, pin->pages * PAGE,
 			     IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE);
 	return pin->mr ? 0 : errno;

@@ -53,6 +53,7 @@ static const char *const op_texts[DONES] = {
 	[OP_DEDUPE] = "dedupe", [OP_EXCHANGE] = "exchange_range",
 	[OP_COPY] = "copy_file_range", [OP_SWAP_BOOT] = "swap_boot",
 	[DO_LEASE] = "lease", [DO_LEASE_FD] = "lease fd", [DO_UNLOCK] = "unlock",
+	[DO_OPEN] = "open rxe0",
 	[DO_PIN] = "pin", [DO_UNPIN] = "unpin", [DO_WRITE] = "device write",
 	[DO_REACT] = "react", [DO_FORK] = "fork", [DO_FILL] = "fill",
 	[DO_EMPTY] = "remove", [DO_KILL] = "kill", [DO_SET] = "set",

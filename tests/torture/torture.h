@@ -80,7 +80,7 @@ enum op {
 	OP_EXCHANGE, OP_COPY, OP_SWAP_BOOT,
 	OPS,
 	/* Of other actors: only for their logs. */
-	DO_LEASE = OPS, DO_LEASE_FD, DO_UNLOCK, DO_PIN, DO_UNPIN, DO_WRITE,
+	DO_LEASE = OPS, DO_LEASE_FD, DO_OPEN, DO_UNLOCK, DO_PIN, DO_UNPIN, DO_WRITE,
 	DO_REACT, DO_FORK, DO_FILL, DO_EMPTY, DO_KILL, DO_SET, DO_RMMOD, DO_INSMOD,
 	DO_UMOUNT, DO_FREEZE, DO_PRESSURE,
 	DONES
@@ -134,8 +134,9 @@ struct shared {
 	bool xfs;
 	char dir[64];
 	atomic_bool stop;
-	atomic_bool hush;	/* let go of everything for a while */
+	atomic_bool hush;	/* let go of everything for a while, break less */
 	atomic_int hungry;	/* somebody needs space */
+	atomic_uint steps;	/* of all holders */
 	/* Calls of breakers that are under way, and over: for the counts only. */
 	atomic_uint breaking[TARGETS], broken[TARGETS];
 	atomic_int failed;
@@ -219,6 +220,8 @@ void inherit(void);
 
 /* rdma.c */
 extern bool is_twin;
+void load_drivers(void);
+void open_device(void);
 int pin_for_rdma(struct pin *pin, char *addr);
 int unpin_for_rdma(struct pin *pin);
 const char *write_by_rdma(const struct pin *pin, char *to, const uint64_t *words);

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #define MIB	(1UL << 20)
+#define STEPS	40
 
 static void kill_one(unsigned int first, unsigned int n, enum what what)
 {
@@ -88,12 +89,18 @@ static void unload_and_load(void)
 
 static void try_to_unmount(void)
 {
-	struct entry *e = begin(DO_UMOUNT, -1, 0, 0);
+	/* The others may be about to go. */
+	int fd = open(shared->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct entry *e;
 
+	if (fd < 0)
+		return;
+	e = begin(DO_UMOUNT, -1, 0, 0);
 	if (end(e, umount2(shared->dir, 0) ? errno : 0) == EBUSY)
 		count(UMOUNT_BUSY);
 	else
 		failed("umount %s, with files open: %s", shared->dir, strerror(e->error));
+	close(fd);
 }
 
 static void freeze(void)
@@ -157,11 +164,30 @@ static void use_up_memory(void)
 	count(PRESSURE);
 }
 
+/* Where all is slow, holders are to get somewhere before the next thing happens. */
+static void pause_a_little(void)
+{
+	unsigned int from = atomic_load(&shared->steps);
+	uint64_t until = now() + 1000000000ull * shared->slow;
+
+	nap(5000 + below(60000));
+	while (atomic_load(&shared->steps) - from < STEPS && now() < until &&
+	       !atomic_load(&shared->stop))
+		nap(5000);
+}
+
+/* What takes long, or holds all up: once in each epoch. */
+static void (*const rare[])(void) = {
+	unload_and_load, use_up_memory, freeze, try_to_unmount,
+};
+#define RARE	(sizeof(rare) / sizeof(*rare))
+
 void trouble(void)
 {
-	/* The rare ones once soon, so that the shortest run has them. */
-	uint64_t next_unload = now() + 3000000000ull, next_pressure = next_unload;
+	uint64_t due[RARE];
 
+	for (unsigned int i = 0; i < RARE; i++)
+		due[i] = now() + (1000 + below(EPOCH_MS / 2)) * 1000000ull;
 	while (!atomic_load(&shared->stop)) {
 		unsigned int n = below(64);
 
@@ -171,14 +197,12 @@ void trouble(void)
 			kill_one(BREAKER, BREAKERS, KILL_BREAKER);
 		else if (n < 24)
 			change_settings();
-		else if (n == 24)
-			try_to_unmount();
-		else if (n == 25)
-			freeze();
-		else if (n == 26 && now() > next_pressure)
-			use_up_memory(), next_pressure = now() + 20000000000ull;
-		else if (n == 27 && now() > next_unload)
-			unload_and_load(), next_unload = now() + 10000000000ull;
-		nap(5000 + below(60000));
+		for (unsigned int i = 0; i < RARE; i++) {
+			if (now() < due[i] || atomic_load(&shared->stop))
+				continue;
+			rare[i]();
+			due[i] = UINT64_MAX;
+		}
+		pause_a_little();
 	}
 }
