@@ -302,9 +302,13 @@ static void choose(struct call *c)
 {
 	unsigned int pages, most;
 
-	do
-		c->op = below(OPS);
-	while (rarely(c->op) && !one_in(8));
+	/* At random; and each of them from time to time. */
+	if (one_in(4))
+		c->op = atomic_fetch_add(&shared->turn, 1) % OPS;
+	else
+		do
+			c->op = below(OPS);
+		while (rarely(c->op));
 	c->target = below(TARGETS);
 	if (c->op == OP_OVERLAY)
 		c->target = OVERLAID;

@@ -137,6 +137,7 @@ struct shared {
 	atomic_bool hush;	/* let go of everything for a while, break less */
 	atomic_int hungry;	/* somebody needs space */
 	atomic_uint steps;	/* of all holders */
+	atomic_uint turn;	/* of the operations that breakers have */
 	/* Calls of breakers that are under way, and over: for the counts only. */
 	atomic_uint breaking[TARGETS], broken[TARGETS];
 	atomic_int failed;
@@ -175,6 +176,7 @@ void failed(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void print_failure(void);
 void print_counts(void);
 bool all_kinds_seen(void);
+bool has_done_enough(void);
 const char *name_of(int actor);
 const char *name_of_op(int op);
 

@@ -62,7 +62,7 @@ static void change_settings(void)
 /* With the holders gone for a moment; without them it is refused. */
 static void unload_and_load(void)
 {
-	uint64_t until = now() + 3000000000ull * shared->slow;
+	uint64_t until = now() + 10000000000ull * shared->slow;
 	struct entry *e = begin(DO_RMMOD, -1, 0, 0);
 	bool done = unload();
 
