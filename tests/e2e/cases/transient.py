@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0
+"""
+Transient pins, those of O_DIRECT: the blocks of a file that is cut go to another
+one at once, and what is still read into them never gets there.
+"""
+import contextlib
+import os
+import re
+
+from lib import guest, machine
+from lib.case import ALL, PATCHED, test
+
+ROUNDS = 100000 if guest.LONG else 2000
+if guest.KERNEL == "debug":
+    ROUNDS = 2000 if guest.LONG else 100
+LIMIT = 1800 if guest.LONG else 300
+SAID = re.compile(r"rounds (\d+) met (\d+) moved (\d+) early (\d+)$", re.M)
+
+
+@contextlib.contextmanager
+def no_reserve():
+    """ext4 keeps blocks back; with them there would be others to take."""
+    path = "/sys/fs/ext4/pmem0/reserved_clusters"
+    before = guest.read(path) if os.path.exists(path) else None
+    if before:
+        guest.write(path, 0)
+    try:
+        yield
+    finally:
+        if before:
+            guest.write(path, before)
+
+
+def copy(*args):
+    with no_reserve():
+        return guest.run(guest.BIN + "/latecopy", guest.DAX, *map(str, args),
+                         timeout=LIMIT * guest.SLOW)
+
+
+def rounds(t):
+    status, out = copy(ROUNDS)
+    print(f"# {out.strip()}", flush=True)
+    t.eq(status, 0, f"status; it says: {out}")
+    done, met, moved, early = map(int, SAID.search(out).groups())
+    t.true(moved >= ROUNDS, f"only {moved} of {done} rounds moved the blocks")
+    t.true(met >= moved, f"{moved} moved, {met} met the read")
+    t.eq(early, 0, "how often blocks were there before the read had ended")
+
+
+@test(limit=LIMIT, kernels=PATCHED)
+def with_the_module(t):
+    rounds(t)
+
+
+@test(limit=LIMIT, kernels=ALL)
+def without_the_module(t):
+    """And on the kernel without our patches."""
+    loaded = guest.module_users() is not None
+    if loaded:
+        guest.must("rmmod", "longterm")
+    try:
+        rounds(t)
+    finally:
+        if loaded:
+            guest.must("insmod", guest.MODULE, timeout=300)
+            guest.trace_start()
+            machine.start()
+
+
+@test(limit=90, kernels=ALL)
+def a_late_copy_is_seen(t):
+    """The program's own eyes: one page too much, in one of its rounds."""
+    status, out = copy(20, 7)
+    t.eq(status, 1, f"status; it says: {out}")
+    t.true("round 7, at its end" in out and "another file's" in out, out)
