@@ -12,14 +12,14 @@
 #include <unistd.h>
 
 /* A ring that is there for its buffers only; -1 with errno set. */
-static int ring_new(void)
+static inline int ring_new(void)
 {
 	struct io_uring_params params = { 0 };
 
 	return syscall(__NR_io_uring_setup, 4, &params);
 }
 
-static int ring_pin(int ring, void *start, size_t length)
+static inline int ring_pin(int ring, void *start, size_t length)
 {
 	struct iovec buffer = { .iov_base = start, .iov_len = length };
 
@@ -27,7 +27,7 @@ static int ring_pin(int ring, void *start, size_t length)
 		       &buffer, 1);
 }
 
-static int ring_unpin(int ring)
+static inline int ring_unpin(int ring)
 {
 	return syscall(__NR_io_uring_register, ring, IORING_UNREGISTER_BUFFERS,
 		       NULL, 0);

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Files and their blocks. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <linux/falloc.h>
+#include <linux/fs.h>
+
+#include "fuzz.h"
+
+static long open_file(void)
+{
+	int flags = (chance(8) ? O_RDONLY : O_RDWR) | O_CREAT | O_CLOEXEC;
+
+	if (chance(12))
+		flags |= O_TRUNC;
+	if (rnd(3))
+		flags |= O_NONBLOCK;
+	return keep(files, NR_OPEN, open(some_path(), flags, 0600));
+}
+
+static long close_one(void)
+{
+	int *pool = rnd(2) ? files : leases, i = rnd(NR_OPEN), fd = pool[i];
+
+	pool[i] = -1;
+	return close(fd);
+}
+
+static long duplicate(void)
+{
+	int *pool = rnd(2) ? files : leases, fd = pool[rnd(NR_OPEN)], i = rnd(NR_OPEN);
+
+	switch (rnd(3)) {
+	case 0: return keep(pool, NR_OPEN, dup(fd));
+	case 1: return keep(pool, NR_OPEN, fcntl(fd, F_DUPFD_CLOEXEC, 3));
+	}
+	if (pool[i] < 0) {
+		errno = EBADF;
+		return -1;
+	}
+	/* Closes what was there. */
+	return dup3(fd, pool[i], O_CLOEXEC);
+}
+
+static long change_blocks(void)
+{
+	static const int modes[] = {
+		FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		FALLOC_FL_ZERO_RANGE, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
+		FALLOC_FL_COLLAPSE_RANGE, FALLOC_FL_INSERT_RANGE,
+		FALLOC_FL_UNSHARE_RANGE, 0, 0, FALLOC_FL_KEEP_SIZE,
+	};
+	int mode = chance(30) ? some_number() : modes[rnd(sizeof(modes) / sizeof(*modes))];
+	off_t offset = rnd(FILE_SIZE / PAGE) * PAGE, length = (1 + rnd(rnd(2) ? 16 : 300)) * PAGE;
+
+	if (chance(16)) {
+		offset = some_offset();
+		length = some_offset();
+		/* Not that much. */
+		if (!(mode & ~FALLOC_FL_KEEP_SIZE))
+			length %= FILE_SIZE;
+	}
+	return fallocate(some_fd(files, NR_OPEN), mode, offset, length);
+}
+
+/* The whole file again, as holes make pins fail, and inserted ranges make it grow. */
+static long fill(void)
+{
+	int fd = files[rnd(NR_OPEN)];
+
+	if (ftruncate(fd, FILE_SIZE))
+		return -1;
+	return fallocate(fd, 0, 0, FILE_SIZE);
+}
+
+static off_t some_file_size(void)
+{
+	if (chance(16))
+		return some_offset();
+	return rnd(2) ? FILE_SIZE : rnd(FILE_SIZE / PAGE) * PAGE + (rnd(2) ? 0 : rnd(PAGE));
+}
+
+static long cut(void)
+{
+	return ftruncate(some_fd(files, NR_OPEN), some_file_size());
+}
+
+static long cut_by_name(void)
+{
+	return truncate(some_path(), some_file_size());
+}
+
+static long read_or_write(void)
+{
+	static char bytes[4 * PAGE];
+	int fd = some_fd(files, NR_OPEN);
+	off_t at = rnd(FILE_SIZE - sizeof(bytes));
+	size_t length = rnd(sizeof(bytes));
+
+	return rnd(2) ? pread(fd, bytes, length, at) : pwrite(fd, bytes, length, at);
+}
+
+static long sync_file(void)
+{
+	return fdatasync(some_fd(files, NR_OPEN));
+}
+
+/* Such a file can't be leased again: it goes soon, see below. */
+static long share_blocks(void)
+{
+	struct file_clone_range range = {
+		.src_fd = some_fd(files, NR_OPEN), .src_offset = rnd(64) * PAGE,
+		.src_length = rnd(64) * PAGE, .dest_offset = rnd(64) * PAGE,
+	};
+
+	return ioctl(some_fd(files, NR_OPEN), FICLONERANGE, &range);
+}
+
+static long copy_blocks(void)
+{
+	loff_t from = rnd(64) * PAGE, to = rnd(64) * PAGE;
+
+	return copy_file_range(some_fd(files, NR_OPEN), &from, some_fd(files, NR_OPEN), &to,
+			       rnd(16) * PAGE, 0);
+}
+
+static long remove_file(void)
+{
+	return unlink(some_path());
+}
+
+static long rename_file(void)
+{
+	char from[4096];
+
+	strcpy(from, some_path());
+	return rename(from, some_path());
+}
+
+static long status(void)
+{
+	static const char *const names[] = {
+		"/proc/fs/longterm/holders", "/proc/fs/longterm/stat", "/proc/locks",
+		"/proc/sys/fs/longterm/break_time"
+	};
+	static char text[65536];
+	int fd = open(names[rnd(4)], O_RDONLY | O_CLOEXEC);
+	long ret;
+
+	if (fd < 0)
+		return -1;
+	ret = read(fd, text, chance(4) ? rnd(64) : sizeof(text));
+	close(fd);
+	return ret;
+}
+
+/* Not for who is root in a user namespace only. */
+static long forbidden(void)
+{
+	int fd = open("/proc/sys/fs/longterm/sigkill", O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return fd;
+}
+
+const struct kind file_kinds[] = {
+	{ "open", 10, open_file },
+	{ "close", 10, close_one },
+	{ "dup", 12, duplicate },
+	{ "fallocate", 8, change_blocks },
+	{ "fill", 6, fill },
+	{ "ftruncate", 3, cut },
+	{ "truncate", 2, cut_by_name },
+	{ "readwrite", 2, read_or_write },
+	{ "fdatasync", 1, sync_file },
+	{ "clone", 1, share_blocks },
+	{ "copy", 1, copy_blocks },
+	{ "unlink", 1, remove_file },
+	{ "rename", 1, rename_file },
+	{ "status", 1, status },
+	{ "forbidden", 1, forbidden },
+	{ 0 }
+};
