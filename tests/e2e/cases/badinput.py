@@ -50,6 +50,19 @@ def unknown_bits(t):
 
 
 @test
+def unlck_is_for_the_owner(t):
+    """Not for whoever got the descriptor."""
+    path = t.file()
+    h, p = t.proc(), t.proc()
+    fd = h.open(path)
+    h.lease(fd)
+    copy = p.take_fd(h.pid, fd)
+    p.drop_to(NOBODY)
+    t.errno(errno.EACCES, p.go.lease(copy, F_UNLCK), "F_UNLCK")
+    t.eq(len(guest.locks(path)), 1, "leases")
+
+
+@test
 def not_the_owner(t):
     path = t.file()
     os.chmod(path, 0o666)

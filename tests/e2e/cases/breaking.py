@@ -5,7 +5,7 @@ import os
 
 from lib import calls, guest
 from lib.breaks import OPERATIONS, SIZE
-from lib.calls import F_LONGTERM, F_UNLCK, PUNCH_HOLE
+from lib.calls import COLLAPSE, F_LONGTERM, F_UNLCK, INSERT, PUNCH_HOLE
 from lib.case import test
 
 
@@ -260,6 +260,40 @@ def no_pin_during_a_break(t):
     h.unpin_all()
     t.errno(0, cut, "truncate")
     t.errno(errno.EFAULT, late.go.pin(addr, SIZE), "pin of what is gone")
+
+
+@test
+def neighbours_in_an_entry_are_closed(t):
+    """A folio may be as large as that: none is pinned through its other end."""
+    path = t.file(8 * guest.MIB)
+    h, late = t.holder(path, 4096), t.proc()
+    fd = late.open(path)
+    late.lease(fd)
+    addr = late.mmap(fd, 8 * guest.MIB)
+    b = t.proc()
+    punch = b.go.fallocate(b.open(path), PUNCH_HOLE, 0, 4096)
+    t.true(h.sig(), "no notice")
+    t.errno(errno.EAGAIN, late.go.pin(addr + 2 * guest.MIB - 4096, 4096),
+            "the last page of the entry")
+    late.pin(addr + 2 * guest.MIB, 4096)
+    h.unpin_all()
+    t.errno(0, punch, "punch")
+
+
+@test
+def what_lies_behind_moves(t):
+    """Collapsing and inserting wait for pins behind what they name."""
+    path = t.file(8 * guest.MIB)
+    b = t.proc()
+    fd = b.open(path)
+    for what, mode in ("collapse", COLLAPSE), ("insert", INSERT):
+        h = t.holder(path, guest.MIB, offset=4 * guest.MIB)
+        call = b.go.fallocate(fd, mode, 0, 2 * guest.MIB)
+        t.true(h.sig(), f"no notice of {what}")
+        t.blocked(call, what)
+        h.unpin_all()
+        t.errno(0, call, what)
+        h.kill()
 
 
 @test

@@ -188,6 +188,28 @@ def sizes_of_other_versions(t):
 
 
 @test
+def info_and_adopt_have_no_flags(t):
+    p = t.proc()
+    fd = p.open(t.file())
+    p.lease(fd)
+    lease = p.fd_lease(fd)
+
+    def info(flags, file):
+        return leasefd.INFO_ANSWER.pack(leasefd.INFO_ANSWER.size, flags, file,
+                                        *[0] * 11)
+
+    def adopt(flags):
+        return leasefd.ADOPT_ASK.pack(leasefd.ADOPT_ASK.size, flags)
+    for want, flags in ((0, 0), (errno.EINVAL, 1), (errno.EINVAL, 1 << 31)):
+        t.errno(want, p.go.fd_ask(leasefd.INFO, info(flags, -1), lease),
+                f"INFO, flags {flags:#x}")
+        t.errno(want, p.go.fd_ask(leasefd.INFO, info(flags, fd)),
+                f"INFO of the file, flags {flags:#x}")
+        t.errno(want, p.go.fd_ask(leasefd.ADOPT, adopt(flags), lease),
+                f"ADOPT, flags {flags:#x}")
+
+
+@test
 def bad_addresses(t):
     p = t.proc()
     fd = p.open(t.file())
@@ -263,6 +285,27 @@ def counts_as_a_lease(t):
     p.close(first)
     for _ in range(3):
         p.fd_lease(fd)
+
+
+@test
+def adopters_that_have_died(t):
+    """Count no more when others adopt the lease."""
+    path = t.file()
+    os.chown(path, guest.NOBODY, guest.NOBODY)
+    guest.set_sysctl("max_leases", 2)
+    p = t.proc()
+    fd = p.open(path)
+    children = [t.fork(p) for _ in range(3)]
+    for q in (p, *children):
+        q.dev()
+        q.drop_to(guest.NOBODY)
+        q.share_files()
+    lease = p.fd_lease(fd)
+    for child in children:
+        child.fd_adopt(child.take_fd(p.pid, lease))
+        t.eq(p.fd_info(lease)["holders"], 2, "holders")
+        t.errno(errno.ENOLCK, p.go.fd_lease(fd), "one more lease")
+        child.kill()
 
 
 @test

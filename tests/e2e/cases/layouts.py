@@ -3,7 +3,9 @@
 Other ways to truncate(2) and fallocate(2), which are in breaking.py and
 ladder.py.
 """
+import errno
 import os
+import signal
 import subprocess
 
 from lib import blocks, guest
@@ -47,6 +49,21 @@ def by_uring(t, path, *args):
         t.eq(breaker.poll(), None, "status while pages are pinned")
         h.unpin_all()
         t.eq(breaker.communicate(timeout=30)[0], "0\n", "errno")
+
+
+@test
+def uring_is_interrupted(t):
+    """Cancelled while it waits: EINTR, as nobody restarts it."""
+    path = t.file()
+    h = t.holder(path)
+    with subprocess.Popen([guest.BIN + "/uringop", path, "ftruncate", "4096"],
+                          stdout=subprocess.PIPE, text=True) as breaker:
+        t.true(h.sig(), "no notice")
+        guest.wait_for(lambda: guest.trace_events("break_wait"), "it waits")
+        breaker.send_signal(signal.SIGUSR1)
+        t.eq(breaker.communicate(timeout=30 * guest.SLOW)[0],
+             f"{errno.EINTR}\n", "errno")
+    t.eq(os.stat(path).st_size, SIZE, "size")
 
 
 @test

@@ -62,6 +62,28 @@ def setsig_survives_revocation(t):
     t.eq((info["signo"], info["fd"]), (mine, h.fd), "after the new lease")
 
 
+@test(break_time=1)
+def revoked_with_pins_elsewhere(t):
+    """Of a break of those its holder is told, though the lease is revoked."""
+    path = t.file(2 * SIZE)
+    h, b = t.proc(), t.proc()
+    fd = h.open(path)
+    h.lease(fd)
+    h.block_sigbus()
+    addr = h.mmap(fd, 2 * SIZE)
+    h.pin(addr, 4096)
+    h.pin(addr + SIZE, 4096)
+    other = b.open(path)
+    t.errno(errno.ETXTBSY, b.go.fallocate(other, PUNCH_HOLE, 0, SIZE), "punch")
+    t.true(h.sig(0) and h.sigbus(0), "no signals of the first break")
+    t.eq(h.getlease(fd), F_UNLCK, "the lease")
+    cut = b.go.fallocate(other, PUNCH_HOLE, SIZE, SIZE)
+    t.true(h.sig(), "no notice of the second")
+    h.unpin(2)
+    t.errno(0, cut, "punch of the rest")
+    t.eq(h.sigbus(0), None, "second SIGBUS")
+
+
 @test
 def setown_another_process(t):
     path = t.file()

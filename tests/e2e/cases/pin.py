@@ -141,6 +141,27 @@ def hole_in_read_only_mapping(t):
 
 
 @test
+def refused_before_anything_is_faulted_in(t):
+    """A hole stays one, as long as there is no answer but no."""
+    path = t.file(8 * guest.MIB, data=False)
+    h, p = t.proc(), t.proc()
+    with open(path, "r+b") as f:
+        f.write(bytes(SIZE))
+    h.fd, h.addr = h.hold(path, SIZE)
+    addr = p.mmap(p.open(path), SIZE, SIZE)
+    before = os.stat(path).st_blocks
+    guest.set_sysctl("require_lease", 1)
+    t.errno(errno.ENOLCK, p.go.pin(addr, SIZE), "without a lease")
+    guest.set_sysctl("require_lease", 0)
+    cut = t.proc().go.truncate(path, 0)
+    t.true(h.sig(), "no notice")
+    t.errno(errno.EAGAIN, p.go.pin(addr, SIZE), "during a break")
+    t.eq(os.stat(path).st_blocks, before, "blocks")
+    h.unpin_all()
+    t.errno(0, cut, "truncate")
+
+
+@test
 def blocks_in_read_only_mapping(t):
     path = t.file(guest.MIB)
     with open(path, "r+b") as f:

@@ -7,6 +7,7 @@ import time
 from lib import guest
 from lib.calls import F_UNLCK
 from lib.case import test
+from lib.pins import Gup
 
 HUGE = 2 * guest.MIB
 PAGE = 4096
@@ -112,6 +113,35 @@ def unpinned_by_a_third(t):
     t.errno(errno.EBUSY, p.go.lease(lease, F_UNLCK), "F_UNLCK, pinned")
     p.unpin(1)
     p.lease(lease, F_UNLCK)
+
+
+@test
+def unlck_right_after_an_unpin(t):
+    """No spurious EBUSY for pins without a tag either, however soon it is."""
+    path = huge_file(t, 1)
+    p = t.proc()
+    fd, addr = map_huge(p, path, 1)
+    for _ in range(100):
+        p.unpin_and_unlck(p.pin(addr, PAGE, "gup"), fd)
+        p.lease(fd)
+
+
+@test(break_time=0)
+def nobody_is_stopped_in_doubt(t):
+    """Of two that pinned a page one has been unpinned, by somebody else."""
+    path = huge_file(t, 1)
+    pair, third = [t.proc(), t.proc()], t.proc()
+    for p in pair:
+        p.block_sigbus()
+        p.pin(map_huge(p, path, 1)[1], PAGE, "gup")
+    device, = pair[0].find_fd("gup_test")
+    third.ioctl(third.take_fd(pair[0].pid, device), Gup.STOP)
+    cut = t.proc().go.truncate(path, 0)
+    t.errno(errno.ETXTBSY, cut, "truncate")
+    t.eq([p.sigbus(0) for p in pair], [None, None], "SIGBUS")
+    t.true(all(p.sig(0) for p in pair), "no notice")
+    pair[1].unpin_all()
+    t.errno(0, t.proc().go.truncate(path, 0), "truncate of what is free")
 
 
 @test

@@ -71,6 +71,18 @@ def dedupe(t):
 
 
 @test(fs="xfs")
+def dedupe_is_interrupted(t):
+    """What was done before can't be done again: its result says EINTR."""
+    pair = Pair(t, "b")
+    pair.breaker.catch_sigusr1()
+    call = pair.call("dedupe", 0, SIZE)
+    t.true(pair.holders[0].sig(), "no notice")
+    t.blocked(call, "dedupe")
+    pair.breaker.signal(signal.SIGUSR1)
+    t.errno(errno.EINTR, call, "dedupe")
+
+
+@test(fs="xfs")
 def copy_range(t):
     """
     copy_file_range(2) shares blocks where it may. Where either file is pinned
@@ -139,6 +151,23 @@ def clone_then_no_pins(t):
     waits(t, [h], pair.files, pair.call("clone"), "clone")
     t.errno(errno.EOPNOTSUPP, h.go.pin(h.addr, SIZE), "pin after the clone")
     t.errno(errno.EOPNOTSUPP, h.go.lease(h.fd), "lease after the clone")
+
+
+@test(fs="xfs")
+def lease_that_waited_for_a_clone(t):
+    """Is refused when the file has come to share its blocks."""
+    pair = Pair(t, "a")
+    taker, other = t.proc(), t.proc()
+    call = pair.call("clone")
+    t.true(pair.holders[0].sig(), "no notice")
+    takes = [taker.go.lease(taker.open(pair.a)),
+             other.go.fd_lease(other.open(pair.a))]
+    for take in takes:
+        t.blocked(take, "the lease")
+    pair.holders[0].unpin_all()
+    t.errno(0, call, "clone")
+    for take in takes:
+        t.errno(errno.EOPNOTSUPP, take, "the lease")
 
 
 @test(fs="xfs")

@@ -10,12 +10,13 @@ import time
 
 from . import blocks, calls, loops, pins
 from .birth import Birth
+from .faults import Faults
 from .leasefd import LeaseFds
 
 NOTICES = [signal.SIGIO] + list(range(signal.SIGRTMIN, signal.SIGRTMAX + 1))
 
 
-class Ops(Birth, LeaseFds):
+class Ops(Birth, Faults, LeaseFds):
     def __init__(self, channel):
         self.channel = channel
         self.threads = []
@@ -197,6 +198,11 @@ class Ops(Birth, LeaseFds):
 
     def unpin(self, number):
         self.pins.pop(number).unpin()
+
+    def unpin_and_unlck(self, number, fd):
+        """With nothing in between."""
+        self.pins.pop(number).unpin()
+        calls.setlease(fd, calls.F_UNLCK)
 
     def unpin_all(self):
         for number in list(self.pins):
