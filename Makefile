@@ -2,7 +2,7 @@
 # What people type. kbuild does not read this file: it prefers Kbuild.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test kunit e2e torture bench check kernels module programs tools setup install-headers clean distclean
+.PHONY: help demo test kunit e2e torture mutants bench check kernels module programs tools setup install-headers clean distclean
 
 help:
 	@echo 'make demo       set everything up, then show a truncate that waits for an RDMA holder'
@@ -10,6 +10,7 @@ help:
 	@echo 'make kunit      the KUnit suites: under user-mode Linux, and in the guest'
 	@echo 'make e2e        the guest tests: ext4 and xfs, plain and debug kernel'
 	@echo 'make torture    random holders and breakers on the debug kernel; MINUTES=10 SEED=...'
+	@echo 'make mutants    each hook, wait, check and signal switched off in turn must fail a test; ONLY="module.fd-*"'
 	@echo 'make bench      what it costs, in instructions; BENCH_QUICK=1: in two minutes'
 	@echo 'make check      formatting, lints, checkpatch'
 	@echo 'make module     longterm.ko for the guest; with KDIR=BUILD for your own kernel'
@@ -36,6 +37,9 @@ e2e:
 
 torture:
 	@scripts/torture $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+
+mutants:
+	@scripts/mutants $(ONLY)
 
 bench:
 	@scripts/bench

@@ -11,6 +11,11 @@ if [ -n "${LONGTERM_KERNEL_EXTRA:-}" ]; then
 	LONGTERM_KERNEL_EXTRA=$(realpath -e "$LONGTERM_KERNEL_EXTRA") || die "LONGTERM_KERNEL_EXTRA names no file"
 fi
 
+# The same for the module; see scripts/mutants.
+if [ -n "${LONGTERM_MODULE_EXTRA:-}" ]; then
+	LONGTERM_MODULE_EXTRA=$(realpath -e "$LONGTERM_MODULE_EXTRA") || die "LONGTERM_MODULE_EXTRA names no file"
+fi
+
 lt_check_flavour() {
 	local f
 	for f in "${LT_FLAVOURS[@]}"; do [ "$f" != "$1" ] || return 0; done
@@ -95,6 +100,11 @@ lt_jobs() {
 	echo $((cpus < mem ? cpus : mem))
 }
 
+# lt_module_variant FLAVOUR: as lt_variant.
+lt_module_variant() {
+	if [ -n "${LONGTERM_MODULE_EXTRA:-}" ]; then printf 'extra-%s\n' "$1"; else lt_variant "$1"; fi
+}
+
 # lt_module FLAVOUR: the directory of the module built against that kernel.
 lt_module() {
 	local kernel key
@@ -102,8 +112,9 @@ lt_module() {
 	key=$({
 		echo "${kernel##*/}"
 		lt_files "$LT_TOP"/{Kbuild,Kconfig,rust,src,include}
+		[ -z "${LONGTERM_MODULE_EXTRA:-}" ] || cat "$LONGTERM_MODULE_EXTRA"
 	} | lt_hash)
-	printf '%s/module-%s-%s\n' "$LT_CACHE" "$(lt_variant "$1")" "$key"
+	printf '%s/module-%s-%s\n' "$LT_CACHE" "$(lt_module_variant "$1")" "$key"
 }
 
 # Where the command of tools/ is.
