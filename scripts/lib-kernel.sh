@@ -111,6 +111,8 @@ lt_module() {
 	kernel=$(lt_kernel "$1") || return 1
 	key=$({
 		echo "${kernel##*/}"
+		# With the lines of the sources, see build-module.
+		[ "$1" != debug ] || echo lines
 		lt_files "$LT_TOP"/{Kbuild,Kconfig,rust,src,include}
 		[ -z "${LONGTERM_MODULE_EXTRA:-}" ] || cat "$LONGTERM_MODULE_EXTRA"
 	} | lt_hash)

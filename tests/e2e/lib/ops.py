@@ -11,12 +11,13 @@ import time
 from . import blocks, calls, loops, pins
 from .birth import Birth
 from .faults import Faults
+from .injection import Failing
 from .leasefd import LeaseFds
 
 NOTICES = [signal.SIGIO] + list(range(signal.SIGRTMIN, signal.SIGRTMAX + 1))
 
 
-class Ops(Birth, Faults, LeaseFds):
+class Ops(Birth, Faults, LeaseFds, Failing):
     def __init__(self, channel):
         self.channel = channel
         self.threads = []
