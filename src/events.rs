@@ -108,14 +108,20 @@ impl Events {
     pub(crate) fn push(&mut self, new: Event) -> bool {
         if new.kind == Kind::Break {
             if let Some(i) = self.position(Kind::Break) {
+                let over = self.remove_end_behind(i);
                 if let Some(old) = self.waiting[i].as_mut() {
                     *old = Event {
                         merged: true,
                         range: old.range.hull(&new.range),
+                        // Who is not over does not wait for who came later.
+                        deadline: if over {
+                            new.deadline
+                        } else {
+                            old.deadline.min(new.deadline)
+                        },
                         ..new
                     };
                 }
-                self.remove_end_behind(i);
                 // What is behind it now is not older.
                 for event in self.waiting[i..].iter_mut().flatten() {
                     event.generation = event.generation.max(new.generation);
@@ -130,11 +136,11 @@ impl Events {
         true
     }
 
-    fn remove_end_behind(&mut self, i: usize) {
+    /// Returns whether there was one.
+    fn remove_end_behind(&mut self, i: usize) -> bool {
         let behind = |e: &Option<Event>| e.is_some_and(|e| e.kind == Kind::End);
-        if let Some(end) = self.waiting[i..].iter().position(behind) {
-            self.remove(i + end);
-        }
+        let end = self.waiting[i..].iter().position(behind);
+        end.and_then(|end| self.remove(i + end)).is_some()
     }
 
     fn remove(&mut self, i: usize) -> Option<Event> {

@@ -260,6 +260,29 @@ mod tests {
     }
 
     #[test]
+    fn of_breaks_at_once_the_first_deadline_counts() {
+        let mut events = Events::new();
+        let later = |generation| Event {
+            deadline: generation,
+            ..event(Kind::Break, &QUIET, RANGES[1])
+        };
+        assert!(events.push(later(5)));
+        assert!(events.push(later(7)));
+        assert!(events.push(later(9)));
+        assert_eq!(events.iter().next().unwrap().deadline, 5);
+        // Those are over.
+        assert!(events.push(event(Kind::End, &QUIET, RANGES[1])));
+        assert!(events.push(later(8)));
+        assert_eq!(events.iter().next().unwrap().deadline, 8);
+        // Out with a reader when one more came up, and back.
+        let first = events.pop().unwrap();
+        assert!(events.push(later(11)));
+        assert!(events.put_back(first));
+        assert_eq!(events.pop().unwrap().deadline, 8);
+        assert!(events.is_empty());
+    }
+
+    #[test]
     fn a_break_that_was_read_is_not_told_again() {
         let mut events = Events::new();
         assert!(events.push(event(Kind::Break, &QUIET, RANGES[0])));

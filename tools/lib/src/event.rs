@@ -12,7 +12,7 @@ pub struct Event {
     /// What it is.
     pub kind: EventKind,
     /// It stands for several of its kind that nobody has read in time: `range`
-    /// has all of theirs in it, `deadline` is the last one's.
+    /// has all of theirs in it, `deadline` is the first of those that are not over.
     pub merged: bool,
     /// How many changes of the layout of the lease's range were completed since
     /// the lease was taken.
