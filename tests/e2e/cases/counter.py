@@ -8,9 +8,9 @@ import errno
 import itertools
 import os
 
-from cases.module import insmod
 from lib import blocks, calls, guest, pintest, pinwalk
 from lib.case import test
+from lib.machine import insmod
 from lib.pinmodel import NO_FOLIO, Model
 from lib.pinspace import HUGE, PER_HUGE, File, Space
 from lib.pintest import (BIO, FAST, HARDIRQ, KTHREAD, LONGTERM, PAGE, PAGES,

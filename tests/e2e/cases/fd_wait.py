@@ -13,9 +13,10 @@ from lib.breaks import NOTICE
 from lib.calls import F_SETOWN, F_SETSIG
 from lib.case import test
 from lib.leasefd import EVENT, NONBLOCK
+from lib.machine import insmod
 
 from .fd import PAGE, page_holder
-from .module import insmod, refused
+from .module import refused
 
 
 class Breaker:

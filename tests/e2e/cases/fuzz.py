@@ -4,9 +4,9 @@ import os
 import random
 import re
 
-from cases.module import insmod
 from lib import guest, machine
 from lib.case import test
+from lib.machine import insmod
 
 # A million of them on the debug kernel: run --long fuzz.
 CALLS = 1000000 if guest.LONG else 20000

@@ -2,21 +2,16 @@
 """Loading and unloading, at any time."""
 import errno
 
-from lib import guest, machine
+from lib import guest
 from lib.calls import F_UNLCK
 from lib.case import test
+from lib.machine import insmod
 
 SIZE = 4 * guest.MIB
 
 
 def rmmod():
     return guest.run("rmmod", "longterm")
-
-
-def insmod():
-    guest.must("insmod", guest.MODULE, timeout=300)
-    guest.trace_start()
-    machine.start()
 
 
 def refused(t, why):

@@ -7,7 +7,7 @@ import signal
 from lib import guest
 from lib.calls import BOTH, F_LONGTERM, F_UNLCK, PROT_READ, PUNCH_HOLE
 from lib.case import test
-from .module import insmod
+from lib.machine import insmod
 
 SIZE = 4 * guest.MIB
 CAP_LEASE = 28

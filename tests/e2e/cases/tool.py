@@ -9,7 +9,7 @@ import xml.etree.ElementTree
 from lib import guest, tool
 from lib.calls import PUNCH_HOLE
 from lib.case import UNPATCHED, test
-from cases.module import insmod
+from lib.machine import insmod
 
 SIZE = 4 * guest.MIB
 # It is a program's tests: where the kernel's part is the same as in other tests,

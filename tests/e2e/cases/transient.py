@@ -3,11 +3,9 @@
 Transient pins, those of O_DIRECT: the blocks of a file that is cut go to another
 one at once, and what is still read into them never gets there.
 """
-import contextlib
-import os
 import re
 
-from lib import guest, machine
+from lib import blocks, guest, machine
 from lib.case import ALL, PATCHED, test
 
 # ext4 takes a tenth of a second for each, on a busy host.
@@ -18,22 +16,8 @@ LIMIT = 1800 if guest.LONG else 300
 SAID = re.compile(r"rounds (\d+) met (\d+) moved (\d+) early (\d+)$", re.M)
 
 
-@contextlib.contextmanager
-def no_reserve():
-    """ext4 keeps blocks back; with them there would be others to take."""
-    path = "/sys/fs/ext4/pmem0/reserved_clusters"
-    before = guest.read(path) if os.path.exists(path) else None
-    if before:
-        guest.write(path, 0)
-    try:
-        yield
-    finally:
-        if before:
-            guest.write(path, before)
-
-
 def copy(*args):
-    with no_reserve():
+    with blocks.no_reserve():
         return guest.run(guest.BIN + "/latecopy", guest.DAX, *map(str, args),
                          timeout=LIMIT * guest.SLOW)
 
@@ -63,9 +47,7 @@ def without_the_module(t):
         rounds(t)
     finally:
         if loaded:
-            guest.must("insmod", guest.MODULE, timeout=300)
-            guest.trace_start()
-            machine.start()
+            machine.insmod()
 
 
 @test(limit=90, kernels=ALL)

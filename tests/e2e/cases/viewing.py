@@ -4,9 +4,9 @@ import errno
 import os
 import time
 
-from cases.module import insmod
 from lib import guest, view
 from lib.case import test
+from lib.machine import insmod
 
 SIZE = 4 * guest.MIB
 PAGE = 4096

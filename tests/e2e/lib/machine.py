@@ -34,6 +34,13 @@ def start():
     guest.write(INSTANCE + "/events/longterm/break_state/enable", 1)
 
 
+def insmod():
+    """And all that the runner wants to see of the module."""
+    guest.must("insmod", guest.MODULE, timeout=300)
+    guest.trace_start()
+    start()
+
+
 def drain():
     """The lines since the last time; they are gone then."""
     pipe = os.open(INSTANCE + "/trace_pipe", os.O_RDONLY | os.O_NONBLOCK)
