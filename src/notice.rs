@@ -20,12 +20,21 @@ use super::{
 };
 use kernel::page::PAGE_SHIFT;
 
-/// How many bytes in `range` are pinned under a lease.
-pub(crate) fn pinned_under(records: &Records, lease: LeaseId, range: &PageRange) -> u64 {
+/// How many bytes in `range` are pinned under `lease`, which covers `own`: so does what is pinned
+/// under it, and with many leases there is no need to look at the pins of all for each.
+pub(crate) fn pinned_under(
+    records: &Records,
+    lease: LeaseId,
+    own: &PageRange,
+    range: &PageRange,
+) -> u64 {
+    let Some(range) = own.intersection(range) else {
+        return 0;
+    };
     records
-        .overlapping(range)
+        .overlapping(&range)
         .filter(|r| matches!(r.charge, Charge::Lease { id, .. } if id == lease))
-        .filter_map(|r| r.range.intersection(range))
+        .filter_map(|r| r.range.intersection(&range))
         .map(|r| r.pages() << PAGE_SHIFT)
         .sum()
 }
@@ -114,9 +123,10 @@ impl Inner {
             if !lease.range.overlaps(&range) || !lease.to_be_told(&range) {
                 continue;
             }
-            let id = lease.id;
-            lease.notify(&range, until, |range| pinned_under(records, id, range));
-            late |= lease.by_range() && pinned_under(records, id, &range) > 0;
+            let (id, own) = (lease.id, lease.range);
+            let pinned = |range: &PageRange| pinned_under(records, id, &own, range);
+            lease.notify(&range, until, &pinned);
+            late |= lease.by_range() && pinned(&range) > 0;
 
             stats::NOTIFIED.up();
             let lease = &self.leases[i];
@@ -176,8 +186,8 @@ impl Inner {
     /// The time of a lease was up.
     pub(crate) fn revoke_lease(&mut self, i: usize) {
         let records = &self.records;
-        let id = self.leases[i].id;
-        self.leases[i].revoke(|range| pinned_under(records, id, range));
+        let (id, own) = (self.leases[i].id, self.leases[i].range);
+        self.leases[i].revoke(|range| pinned_under(records, id, &own, range));
         stats::REVOKED.up();
         let lease = &self.leases[i];
         trace::lease_revoke(|| self.fields(&lease.range, &lease.holder, Ok(())));
@@ -197,7 +207,7 @@ impl Inner {
             let again = anew.is_some_and(|anew| anew.overlaps(&range));
             if again || !self.closed.iter().any(|c| c.concerns(&range)) {
                 let id = self.leases[i].id;
-                self.leases[i].rest(|range| pinned_under(records, id, range));
+                self.leases[i].rest(|told| pinned_under(records, id, &range, told));
             }
         }
     }
