@@ -20,8 +20,8 @@ use super::{
 };
 use kernel::page::PAGE_SHIFT;
 
-/// How many bytes in `range` are pinned under `lease`, which covers `own`: so does what is pinned
-/// under it, and with many leases there is no need to look at the pins of all for each.
+/// How many bytes in `range` are pinned under `lease`, which covers `own`. What is pinned under it
+/// is all in there, so that with many leases nobody has to look at the pins of all for each.
 pub(crate) fn pinned_under(
     records: &Records,
     lease: LeaseId,
