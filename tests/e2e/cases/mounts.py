@@ -153,10 +153,10 @@ def remount_read_only(t):
     path = t.file()
     remount = ["mount", "-o", "remount,ro", guest.DAX]
     h = orphan(t, path)
-    status, out = guest.run(*remount)
-    t.true(status and "busy" in out, f"remount: status {status}: {out}")
-    h.unpin_all()
     try:
+        status, out = guest.run(*remount)
+        t.true(status and "busy" in out, f"remount: status {status}: {out}")
+        h.unpin_all()
         given_up(remount, "remount after the unpin")
         guest.must("mount", "-o", "remount,rw", guest.DAX)
         reader = t.proc()
