@@ -50,7 +50,7 @@ static long unpin(struct pintest *p, void __user *user)
 	ret = pintest_do_unpin(pins, &arg);
 	if (ret)
 		return ret;
-	if (!pins->left) {
+	if (!pins->left && (!pins->tagged || !arg.nr)) {
 		xa_erase(&p->handles, arg.handle);
 		pintest_unpin_all(pins);
 	}
@@ -75,6 +75,15 @@ static long preset(void __user *user)
 	return pintest_do_preset(&arg);
 }
 
+static long break_layout(void __user *user)
+{
+	struct pintest_break arg;
+
+	if (copy_from_user(&arg, user, sizeof(arg)))
+		return -EFAULT;
+	return pintest_do_break(&arg);
+}
+
 static long pintest_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct pintest *p = file->private_data;
@@ -86,6 +95,8 @@ static long pintest_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 		return look(user);
 	case PINTEST_IOC_PRESET:
 		return preset(user);
+	case PINTEST_IOC_BREAK:
+		return break_layout(user);
 	}
 	if (mutex_lock_interruptible(&p->lock))
 		return -EINTR;

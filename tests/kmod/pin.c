@@ -130,6 +130,10 @@ static long pin(struct pintest *p, struct pintest_pin *arg, struct pins *pins)
 	case PINTEST_PIN_FAST:
 		return pin_user_pages_fast(arg->addr, arg->nr, flags,
 					   pins->pages);
+	case PINTEST_PIN_TAGGED:
+		pins->tagged = true;
+		return pin_user_pages_fast_tagged(arg->addr, arg->nr, flags,
+						  pins->pages, &pins->tag);
 	case PINTEST_PIN_REMOTE:
 		return pin_remote(arg, flags, pins->pages);
 	case PINTEST_PIN_UNLOCKED:

@@ -4,6 +4,7 @@
 #define _LONGTERM_PINTEST_PINS_H
 
 #include <linux/bio.h>
+#include <linux/longterm.h>
 #include <linux/mutex.h>
 #include <linux/types.h>
 #include <linux/xarray.h>
@@ -18,12 +19,18 @@
  * @nr: how many pages
  * @left: those that are still pinned
  * @bio: where they are, or NULL
+ * @tag: of PINTEST_PIN_TAGGED
+ * @tagged: it has that
+ * @going: some were unpinned
  * @pages: the pages, NULL for those unpinned; of a bio all or none
  */
 struct pins {
 	unsigned long	nr;
 	unsigned long	left;
 	struct bio	*bio;
+	struct longterm_tag tag;
+	bool		tagged;
+	bool		going;
 	struct page	*pages[];
 };
 
@@ -42,6 +49,7 @@ int pintest_do_unpin(struct pins *pins, struct pintest_unpin *arg);
 void pintest_unpin_all(struct pins *pins);
 void pintest_free_bio(struct bio *bio);
 int pintest_do_look(const struct pintest_look *arg);
+int pintest_do_break(const struct pintest_break *arg);
 int pintest_do_preset(const struct pintest_preset *arg);
 
 #endif /* _LONGTERM_PINTEST_PINS_H */

@@ -18,6 +18,7 @@ enum pintest_pin_how {
 	PINTEST_PIN_BIO,	/* into a bio, as bio_iov_iter_get_pages() does */
 	PINTEST_PIN_MEMFD,	/* memfd_pin_folios() of @fd, @addr is the offset */
 	PINTEST_PIN_ADD,	/* folio_add_pins() to the folio of page @addr of pins @fd */
+	PINTEST_PIN_TAGGED,	/* pin_user_pages_fast_tagged() */
 };
 
 #define PINTEST_WRITE		0x1
@@ -72,7 +73,8 @@ enum pintest_context {
  * @context: enum pintest_context; what makes dirty needs a task
  * @dirty: mark pages dirty, where @how can
  * @first: first page of it, counted from where it was pinned
- * @nr: how many; those that are unpinned already are passed over
+ * @nr: how many; those that are unpinned already are passed over.  What was pinned
+ *   with a tag has a handle until none are left and it is told to unpin none
  * @unpinned: out: how many were not
  */
 struct pintest_unpin {
@@ -144,9 +146,30 @@ struct pintest_preset {
 	__u32	longterm;
 };
 
+/* How to take a range of a file. */
+enum pintest_break_how {
+	PINTEST_BREAK_AND_MORE,		/* ask for it, and come upon all of the file */
+	PINTEST_BREAK_IN_KTHREAD,	/* vfs_fallocate(), a hole */
+};
+
+/**
+ * struct pintest_break - take a range
+ * @fd: a DAX file in which something is pinned
+ * @how: enum pintest_break_how
+ * @start: first byte
+ * @end: the byte behind the last one
+ */
+struct pintest_break {
+	__s32	fd;
+	__u32	how;
+	__u64	start;
+	__u64	end;
+};
+
 #define PINTEST_IOC_PIN		_IOWR('P', 1, struct pintest_pin)
 #define PINTEST_IOC_UNPIN	_IOWR('P', 2, struct pintest_unpin)
 #define PINTEST_IOC_LOOK	_IOW('P', 3, struct pintest_look)
 #define PINTEST_IOC_PRESET	_IOW('P', 4, struct pintest_preset)
+#define PINTEST_IOC_BREAK	_IOW('P', 5, struct pintest_break)
 
 #endif /* _LONGTERM_PINTEST_H */

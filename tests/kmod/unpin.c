@@ -171,6 +171,13 @@ static bool fits(const struct pins *pins, const struct pintest_unpin *arg)
 	       arg->context == PINTEST_IN_KTHREAD;
 }
 
+static void untag_begin(struct pins *pins)
+{
+	if (pins->tagged && !pins->going)
+		longterm_untag_begin(&pins->tag);
+	pins->going = true;
+}
+
 /**
  * pintest_do_unpin - unpin what a caller asks for
  * @pins: of these
@@ -202,6 +209,7 @@ int pintest_do_unpin(struct pins *pins, struct pintest_unpin *arg)
 		job.folios[job.nr] = page_folio(pins->pages[i]);
 		job.pages[job.nr++] = pins->pages[i];
 	}
+	untag_begin(pins);
 	run(&job);
 	if (!job.ret) {
 		memset(pins->pages + arg->first, 0,
@@ -236,6 +244,7 @@ void pintest_unpin_all(struct pins *pins)
 {
 	unsigned long i, n = 0;
 
+	untag_begin(pins);
 	if (pins->left && pins->bio) {
 		bio_release_pages(pins->bio, false);
 	} else if (pins->left) {
@@ -244,6 +253,8 @@ void pintest_unpin_all(struct pins *pins)
 				pins->pages[n++] = pins->pages[i];
 		unpin_user_pages(pins->pages, n);
 	}
+	if (pins->tagged)
+		longterm_untag_end(&pins->tag);
 	pintest_free_bio(pins->bio);
 	kvfree(pins);
 }

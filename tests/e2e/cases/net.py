@@ -10,8 +10,9 @@ import os
 import signal
 
 from lib import breaks, guest
-from lib.calls import F_UNLCK, COLLAPSE, INSERT, MAP_SYNC, PUNCH_HOLE
+from lib.calls import F_UNLCK, COLLAPSE, INSERT, MAP_SYNC, PROT_READ, PUNCH_HOLE
 from lib.case import test
+from lib.pintest import BREAK_AND_MORE
 
 HUGE = 2 * guest.MIB
 PAGE = mmap.PAGESIZE
@@ -52,6 +53,43 @@ def waits_for_the_page_not_for_its_neighbours(t):
     t.errno(0, punch, "punch")
     t.eq(other.peek(odd + 300 * PAGE, 1), b"y", "the neighbour")
     t.eq(os.stat(path).st_blocks * 512, HUGE - PAGE, "bytes in blocks")
+
+
+@test
+def pages_of_a_larger_entry_go_together(t):
+    """
+    Some process maps what another has as one entry page by page. A punch of one
+    of the pages leaves none mapped that a truncate would not find any more.
+    """
+    path = t.file(HUGE)
+    whole, other, b = t.proc(), t.proc(), t.proc()
+    whole.poke(whole.mmap_aligned(whole.open(path), HUGE), b"x")
+    addr = other.mmap_over([(other.open(path), PAGE, HUGE - PAGE)])
+    other.poke(addr + 9 * PAGE, b"y")
+    b.fallocate(b.open(path), PUNCH_HOLE, 0, PAGE)
+    other.to_pipe(addr + 9 * PAGE, PAGE)
+    cut = b.go.truncate(path, 0)
+    t.blocked(cut, "truncate")
+    other.empty_pipe()
+    t.errno(0, cut, "truncate")
+
+
+@test(fs="xfs")
+def pinned_page_of_two_files(t):
+    """With the pin the wait is over, though the other file's mapping keeps the page."""
+    path, copy = t.file(HUGE), t.path()
+    with open(path, "r+b") as f:
+        f.write(b"x" * HUGE)
+    guest.must("cp", "--reflink=always", path, copy)
+    pinner, other, b = t.proc(), t.proc(), t.proc()
+    addr = pinner.mmap(pinner.open(path), PAGE, prot=PROT_READ)
+    number = pinner.pin(addr, PAGE, "test_transient")
+    t.eq(other.peek(other.mmap(other.open(copy), PAGE, prot=PROT_READ), 1), b"x",
+         "the other file")
+    cut = b.go.truncate(path, 0)
+    t.blocked(cut, "truncate")
+    pinner.unpin(number)
+    t.errno(0, cut, "truncate")
 
 
 @test
@@ -149,6 +187,19 @@ def past_the_bracket_in_vain(t):
                            "truncate through overlayfs")
     finally:
         guest.must("umount", over)
+
+
+@test
+def beside_the_bracket(t):
+    """
+    What a filesystem finds beside what was asked for, as its units are larger:
+    ETXTBSY, nobody is told, and no other break begins.
+    """
+    path = t.file(4 * HUGE)
+    h, b = t.holder(path, HUGE, offset=2 * HUGE), t.proc()
+    t.errno(errno.ETXTBSY, b.go.take(BREAK_AND_MORE, b.open(path), 0, 4096), "the break")
+    t.eq(h.sig(0.1), None, "notice")
+    t.eq(len(guest.trace_events("break_begin")), 1, "breaks")
 
 
 @test(fs="xfs")

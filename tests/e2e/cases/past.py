@@ -10,6 +10,7 @@ from lib import blocks, guest
 from lib.breaks import comes_back, ladder_ends
 from lib.calls import PUNCH_HOLE
 from lib.case import test
+from lib.pintest import BREAK_IN_KTHREAD
 
 SIZE = 4 * guest.MIB
 
@@ -84,6 +85,16 @@ def loop_discard(t):
         t.eq(blocks.extents(path), [], "blocks")
     finally:
         guest.must("losetup", "-d", loop)
+
+
+@test(break_time=2)
+def kernel_thread(t):
+    """vfs_fallocate() by one, which asks before the filesystem does: as nfsd."""
+    path = t.file()
+    h, b = t.holder(path), t.proc()
+    fd = b.open(path)
+    comes_back(t, h, path, lambda: b.take(BREAK_IN_KTHREAD, fd, 0, SIZE), "punch")
+    t.eq(blocks.extents(path), [], "blocks")
 
 
 @test(fs="xfs")

@@ -11,6 +11,7 @@ from lib.pins import Gup
 
 HUGE = 2 * guest.MIB
 PAGE = 4096
+ALICE = 1001
 
 
 def huge_file(t, entries):
@@ -83,8 +84,8 @@ def one_of_two_processes(t):
     p, q = t.proc(), t.proc()
     fd_p, addr_p = map_huge(p, path, 1)
     fd_q, addr_q = map_huge(q, path, 1)
-    p.pin(addr_p, HUGE)
-    q.pin(addr_q, HUGE)
+    p.pin(addr_p, HUGE, "test")
+    q.pin(addr_q, HUGE, "test")
     p.unpin_all()
     p.lease(fd_p, F_UNLCK)
     t.errno(errno.EBUSY, q.go.lease(fd_q, F_UNLCK), "F_UNLCK, pinned")
@@ -126,6 +127,25 @@ def unlck_right_after_an_unpin(t):
         p.lease(fd)
 
 
+@test
+def pin_right_after_an_unpin(t):
+    """At the limit on records what was unpinned does not count, however soon it is."""
+    guest.set_sysctl("max_records", 1)
+    path = huge_file(t, 1)
+    os.chown(path, ALICE, ALICE)
+    p = t.proc()
+    p.preopen_gup()
+    fd = p.open(path)
+    p.drop_to(ALICE)
+    p.lease(fd)
+    addr = p.mmap(fd, HUGE)
+    number = p.pin(addr, PAGE, "gup")
+    for i in range(1, 101):
+        # Not behind the one before, which would go on in the same record.
+        number = p.unpin_and_pin(number, addr + i % 50 * 2 * PAGE, PAGE, "gup")
+    p.unpin(number)
+
+
 @test(break_time=0)
 def nobody_is_stopped_in_doubt(t):
     """Of two that pinned a page one has been unpinned, by somebody else."""
@@ -148,19 +168,20 @@ def nobody_is_stopped_in_doubt(t):
 def records_do_not_pile_up(t):
     """
     A long-lived region and ever new ones on its folio: each that goes takes a
-    record along.
+    record along, with a tag and without.
     """
-    path = huge_file(t, 1)
-    p = t.proc()
-    _, addr = map_huge(p, path, 1)
-    p.pin(addr, HUGE)
-    for i in range(30):
-        # Gaps, so that none continues another: it would be one record.
-        first = p.pin(addr + PAGE * 4 * i, PAGE * (i % 3 + 1))
-        second = p.pin(addr + PAGE * (4 * i + 150), PAGE * (i % 2 + 1))
-        p.unpin(first)
-        p.unpin(second)
-    guest.wait_for(lambda: open_records(path) == 1, "one record is left")
+    for kind in ("mr", "test"):
+        path = huge_file(t, 1)
+        p = t.proc()
+        _, addr = map_huge(p, path, 1)
+        p.pin(addr, HUGE, kind)
+        for i in range(30):
+            # Gaps, so that none continues another: it would be one record.
+            first = p.pin(addr + PAGE * 4 * i, PAGE * (i % 3 + 1), kind)
+            second = p.pin(addr + PAGE * (4 * i + 150), PAGE * (i % 2 + 1), kind)
+            p.unpin(first)
+            p.unpin(second)
+        guest.wait_for(lambda: open_records(path) == 1, "one record is left")
 
 
 # ---- very many

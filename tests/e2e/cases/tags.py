@@ -301,6 +301,31 @@ def lets_go_beside_a_pin_without_a_tag(t):
 
 
 @test
+def doubt_ends_with_the_region(t):
+    """
+    Who has unpinned a part while a region on the same folio lets go is not
+    suspected for ever, although nothing is unpinned after that.
+    """
+    path = huge_file(t)
+    region, p, q = t.proc(), t.proc(), t.proc()
+    tagged = region.pin(leased_map(region, path)[1], PAGE, "test_tagged")
+    _, addr = leased_map(p, path)
+    p.pin(addr, PAGE, "test")
+    part = p.pin(addr + 2 * PAGE, PAGE, "test")
+    fd, addr = leased_map(q, path)
+    other = q.pin(addr + 4 * PAGE, PAGE, "test")
+    region.unpin_pages(tagged)
+    p.unpin(part)
+    # One for each lease and each record.
+    guest.wait_for(lambda: guest.module_users() == 6, "the part's record is closed")
+    region.unpin(tagged)
+    guest.wait_for(lambda: guest.module_users() == 5, "the region's record is dropped")
+    q.unpin(other)
+    t.errno(0, q.go.lease(fd, F_UNLCK), "F_UNLCK, unpinned")
+    nothing_left(t, path)
+
+
+@test
 def unmounted_soon(t):
     """What a record kept of the mount is given back right after it."""
     path = huge_file(t)

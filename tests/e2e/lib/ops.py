@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 
-from . import blocks, calls, loops, pins
+from . import blocks, calls, loops, pins, pintest
 from .birth import Birth
 from .faults import Faults
 from .injection import Failing
@@ -200,10 +200,27 @@ class Ops(Birth, Faults, LeaseFds, Failing):
     def unpin(self, number):
         self.pins.pop(number).unpin()
 
+    def take(self, how, fd, start, end):
+        """See lib.pintest."""
+        dev = pintest.Pintest()
+        try:
+            dev.take(how, fd, start, end)
+        finally:
+            dev.close()
+
+    def unpin_pages(self, number):
+        """Of a pin by lib.pintest: unpin(number) has to follow."""
+        self.pins[number].unpin_pages()
+
     def unpin_and_unlck(self, number, fd):
         """With nothing in between."""
         self.pins.pop(number).unpin()
         calls.setlease(fd, calls.F_UNLCK)
+
+    def unpin_and_pin(self, number, addr, length, kind):
+        """The same."""
+        self.pins.pop(number).unpin()
+        return self.pin(addr, length, kind)
 
     def unpin_all(self):
         for number in list(self.pins):

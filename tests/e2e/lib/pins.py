@@ -5,7 +5,7 @@ import errno
 import os
 import struct
 
-from . import calls
+from . import calls, pintest
 
 LOCAL_WRITE, REMOTE_WRITE = 1, 2
 
@@ -151,4 +151,6 @@ class UringPages(Uring):
 
 
 KINDS = {"mr": Mr, "gup": Gup, "gup_read": GupRead, "gup_fast": GupFast,
-         "uring_pages": UringPages, "uring": Uring}
+         "uring_pages": UringPages, "uring": Uring,
+         "test": pintest.Plain, "test_tagged": pintest.Tagged,
+         "test_transient": pintest.Transient}

@@ -15,17 +15,19 @@ MODULE = "/opt/longterm/longterm_pintest.ko"
 DEVICE = "/dev/longterm_pintest"
 PAGE = 4096
 
-PAGES, FAST, REMOTE, UNLOCKED, BIO, MEMFD, ADD = range(7)
+PAGES, FAST, REMOTE, UNLOCKED, BIO, MEMFD, ADD, TAGGED = range(8)
 WRITE, LONGTERM = 1, 2
 (UNPIN_PAGE, UNPIN_PAGES, UNPIN_PAGES_DIRTY, UNPIN_RANGE, UNPIN_FOLIO,
  UNPIN_FOLIOS, UNPIN_FOLIO_PAGES, UNPIN_BIO) = range(8)
 TASK, SOFTIRQ, HARDIRQ, KTHREAD = range(4)
+BREAK_AND_MORE, BREAK_IN_KTHREAD = range(2)
 PRESENT, ZERO, EMPTY, SHARED, ASSOCIATED = 1, 2, 4, 8, 16
 
 PIN_ARG = struct.Struct("=IIQQiiII")
 UNPIN_ARG = struct.Struct("=IIIIQQQ")
 LOOK_ARG = struct.Struct("=iIQQ")
 PRESET_ARG = struct.Struct("=QII")
+BREAK_ARG = struct.Struct("=iIQQ")
 FOLIO = struct.Struct("=QQIIIIiiiIQ")
 
 Folio = collections.namedtuple(
@@ -40,6 +42,7 @@ IOC_PIN = iow(1, PIN_ARG.size, True)
 IOC_UNPIN = iow(2, UNPIN_ARG.size, True)
 IOC_LOOK = iow(3, LOOK_ARG.size)
 IOC_PRESET = iow(4, PRESET_ARG.size)
+IOC_BREAK = iow(5, BREAK_ARG.size)
 
 
 def load():
@@ -92,6 +95,10 @@ class Pintest:
     def preset(self, pfn, every, longterm):
         self._ioctl(IOC_PRESET, PRESET_ARG.pack(pfn, every, longterm))
 
+    def take(self, how, fd, start, end):
+        """Asks for that range of a file."""
+        self._ioctl(IOC_BREAK, BREAK_ARG.pack(fd, how, start, end))
+
     def pin_errno(self, *args, **kw):
         """0 if it was pinned, and is no more."""
         try:
@@ -100,6 +107,40 @@ class Pintest:
             return e.errno
         self.unpin(handle, 0, nr)
         return 0
+
+
+class Plain:
+    """Some long-term pins, as lib.pins has others."""
+    HOW, FLAGS = FAST, WRITE | LONGTERM
+
+    def __init__(self, addr, length):
+        self.dev = Pintest()
+        self.nr = length // PAGE
+        try:
+            self.handle, got = self.dev.pin(self.HOW, addr, self.nr, self.FLAGS)
+        except OSError:
+            self.dev.close()
+            raise
+        if got != self.nr:
+            self.dev.close()
+            raise RuntimeError(f"{got} of {self.nr} pages pinned")
+
+    def unpin_pages(self):
+        """But do not say that they have gone, if they have a tag."""
+        self.dev.unpin(self.handle, 0, self.nr)
+
+    def unpin(self):
+        self.dev.close()
+
+
+class Transient(Plain):
+    """The same, but not for long, and only to read."""
+    FLAGS = 0
+
+
+class Tagged(Plain):
+    """The same, with a tag."""
+    HOW = TAGGED
 
 
 def gone(number):
