@@ -122,6 +122,9 @@ def tmpfs(t):
         p = t.proc()
         fd = p.open(path)
         refused(t, p, fd, errno.EOPNOTSUPP, "tmpfs")
+        # What the file can't have is said before what the descriptor can't.
+        refused(t, p, p.open(path, os.O_RDONLY), errno.EOPNOTSUPP,
+                "tmpfs, unbreakable, read-only", F_LONGTERM | F_UNBREAKABLE)
         # Pins of shmem need no lease and never did.
         p.pin(p.mmap(fd, guest.MIB), guest.MIB)
         p.kill()

@@ -58,6 +58,7 @@ def retries_reach_the_end_of_the_ladder(t):
     guest.wait_for(over, "the end of the ladder", 5 * guest.SLOW)
     t.errno(errno.ETXTBSY, seen[-1], "the last try")
     t.between(1.9, seen[-1].ended - first.began, 2.9, "the last try")
+    t.errno(errno.ETXTBSY, b.go.ftruncate(fd, 0), "one more")
     t.true(h.sigbus(0), "no SIGBUS")
     t.eq((h.sig(0), h.sigbus(0)), (None, None), "second signals")
 
@@ -129,6 +130,42 @@ def ends_although_breakers_take_turns(t):
     for cut in cuts:    # one may have been refused just before
         t.true(cut.errno() in (0, errno.ETXTBSY), "last truncate")
     t.errno(0, pair[0].go.truncate(path, 0), "truncate after the unpin")
+
+
+@test(break_time=1)
+def no_second_sigbus_beside_a_fresh_holder(t):
+    """A break of both sends it to who has not had it."""
+    path = t.file(SIZE)
+    old, b = t.holder(path, HALF), t.proc()
+    old.block_sigbus()
+    punch = b.go.fallocate(b.open(path), PUNCH_HOLE, 0, HALF)
+    t.errno(errno.ETXTBSY, punch, "punch")
+    t.true(old.sigbus(0), "no SIGBUS")
+    fresh = t.holder(path, HALF, offset=HALF)
+    fresh.block_sigbus()
+    t.errno(errno.ETXTBSY, b.go.truncate(path, 0), "truncate")
+    t.true(fresh.sigbus(0), "no SIGBUS for the fresh one")
+    t.eq(old.sigbus(0), None, "second SIGBUS")
+
+
+@test
+def lease_does_not_wait_for_who_comes_later(t):
+    """F_SETLEASE waits for the punch that was there before it, not for the next one."""
+    path = t.file(SIZE)
+    near, far = t.holder(path, HALF), t.holder(path, HALF, offset=HALF)
+    b, other, late = t.proc(), t.proc(), t.proc()
+    first = b.go.fallocate(b.open(path), PUNCH_HOLE, 0, HALF)
+    t.true(near.sig(), "no notice")
+    take = other.go.lease(other.open(path))
+    t.blocked(take, "F_SETLEASE during the break")
+    second = late.go.fallocate(late.open(path), PUNCH_HOLE, HALF, HALF)
+    t.blocked(second, "the later punch")
+    near.unpin_all()
+    t.errno(0, first, "punch")
+    t.errno(0, take, "F_SETLEASE")
+    t.true(not second.done(), "the later punch has ended")
+    far.unpin_all()
+    t.errno(0, second, "the later punch")
 
 
 @test(break_time=1)

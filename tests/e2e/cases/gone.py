@@ -123,6 +123,28 @@ def killed_without_right(t):
     t.errno(0, cut, "truncate")
 
 
+@test(break_time=2)
+def killed_beside_another_who_may_kill(t):
+    """Neither owns the file. The one that stays has the holder stopped all the same."""
+    stopped = []
+    for _ in range(4):
+        path = t.file()
+        os.chmod(path, 0o666)
+        h = t.proc()
+        fd = h.open(path)
+        h.drop_to(NOBODY)
+        h.block_sigbus()
+        h.pin(h.mmap(fd, SIZE), SIZE, "uring")
+        first, _ = waiting(t, path, uid=NOBODY)
+        _, cut = waiting(t, path, "punch", uid=NOBODY)
+        first.kill()
+        stopped.append((h, cut))
+    for h, cut in stopped:
+        t.true(h.sigbus(), "no SIGBUS")
+        h.unpin_all()
+        t.errno(0, cut, "punch")
+
+
 @test(break_time=1)
 def killed_after_sigbus(t):
     """Who comes next finds the ladder where it was: no second SIGBUS."""

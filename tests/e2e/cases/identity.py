@@ -221,6 +221,20 @@ def leased_fd_is_passed_on(t):
 
 
 @test
+def leased_fd_is_passed_on_and_leased(t):
+    """Who takes the lease again by the open file that it got is its holder."""
+    path = t.file()
+    p, q = t.proc(), t.proc()
+    fd = p.open(path)
+    p.lease(fd)
+    got = q.take_fd(p.pid, fd)
+    q.lease(got)
+    t.eq([int(line.split()[4]) for line in guest.locks(path)], [q.pid], "/proc/locks")
+    q.pin(q.mmap(q.open(path), SIZE), SIZE)
+    t.errno(errno.EBUSY, q.go.lease(got, F_UNLCK), "F_UNLCK, pinned through another file")
+
+
+@test
 def leased_fd_in_flight(t):
     """The lease lives in the socket, without any process that has the file."""
     path = t.file()

@@ -216,22 +216,25 @@ def interrupt_a_breaker(t):
     return path, h, b, cut
 
 
+def pin_works(t, h):
+    try:
+        h.pin(h.addr, 4096)
+        return True
+    except OSError as e:
+        t.eq(e.errno, errno.EAGAIN, "until it works")
+        return False
+
+
 @test(break_time=1)
 def interrupted(t):
     """EINTR; the break lives one period longer, then pins work again."""
-    path, h, _, _ = interrupt_a_breaker(t)
-    t.eq(os.stat(path).st_size, SIZE, "size")
-    t.errno(errno.EAGAIN, h.go.pin(h.addr, 4096), "pin while the break lives")
-    h.unpin_all()
-
-    def pin_works():
-        try:
-            h.pin(h.addr, 4096)
-            return True
-        except OSError as e:
-            t.eq(e.errno, errno.EAGAIN, "until it works")
-            return False
-    guest.wait_for(pin_works, "a pin after the break", 4)
+    # Twice: an alarm may be left from what was before, but no two.
+    for _ in range(2):
+        path, h, _, _ = interrupt_a_breaker(t)
+        t.eq(os.stat(path).st_size, SIZE, "size")
+        t.errno(errno.EAGAIN, h.go.pin(h.addr, 4096), "pin while the break lives")
+        h.unpin_all()
+        guest.wait_for(lambda: pin_works(t, h), "a pin after the break", 4)
 
 
 @test(break_time=2)

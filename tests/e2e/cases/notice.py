@@ -45,6 +45,20 @@ def setsig_names_the_fd(t):
         h.pin(h.addr, SIZE)
 
 
+@test
+def setsig_names_the_newest_fd(t):
+    """The one by which the lease was taken again; the other is closed by then."""
+    path = t.file()
+    h = t.holder(path)
+    mine = signal.SIGRTMIN + 5
+    h.fcntl(h.fd, F_SETSIG, mine)
+    old, h.fd = h.fd, h.dup(h.fd)
+    h.lease(h.fd)
+    h.close(old)
+    info = broken_once(t, path, h)
+    t.eq((info["signo"], info["fd"]), (mine, h.fd), "signal, descriptor")
+
+
 @test(break_time=1)
 def setsig_survives_revocation(t):
     path = t.file()
@@ -173,6 +187,7 @@ def sigbus_without_pins_in_range(t):
     t.eq(near.sigbus(0), None, "SIGBUS for who is not")
     far.unpin_all()
     t.errno(0, punch, "punch")
+    t.eq(near.getlease(near.fd), F_LONGTERM, "the lease of who is not")
     near.unpin_all()
     near.lease(near.fd)
     near.lease(near.fd, F_UNLCK)

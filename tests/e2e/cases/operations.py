@@ -2,6 +2,7 @@
 """Operations that take no blocks away: nobody is told, nobody waits."""
 import errno
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -234,6 +235,34 @@ def defragment_ext4(t):
           as_a_donor=lambda: b.blocks("move_extents", donor, fd, 1024))
     guest.run("e4defrag", q.path)
     q.check("e4defrag")
+
+
+def is_dax(path):
+    out = guest.must("xfs_io", "-c", "statx -r", path)
+    return bool(int(re.search(r"stat.attributes = (\w+)", out).group(1), 0) & 0x200000)
+
+
+@test(fs="ext4")
+def dax_file_as_a_donor_ext4(t):
+    """Nor does a file without DAX get the blocks of one with it."""
+    dev, fs, _ = guest.mount_line()
+    plain, where = guest.DAX + "/plain", guest.DAX + "/dax"
+    guest.must("umount", guest.DAX)
+    try:
+        guest.must("mount", "-t", fs, "-o", "dax=inode", dev, guest.DAX)
+        os.mkdir(where)
+        guest.must("xfs_io", "-c", "chattr +x", where)
+        guest.make_file(plain, SIZE)
+        donor = guest.make_file(where + "/donor", SIZE)
+        t.eq((is_dax(plain), is_dax(donor)), (False, True), "DAX")
+        b = t.proc()
+        call = b.go.blocks("move_extents", b.open(plain), b.open(donor), 1024)
+        t.errno(errno.EOPNOTSUPP, call, "EXT4_IOC_MOVE_EXT")
+        b.kill()
+        guest.clean_dax()
+    finally:
+        guest.run("umount", guest.DAX)
+        guest.must("mount", "-t", fs, "-o", "dax=always", dev, guest.DAX)
 
 
 @test(fs="ext4")

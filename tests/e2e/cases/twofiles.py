@@ -154,6 +154,23 @@ def clone_then_no_pins(t):
 
 
 @test(fs="xfs")
+def pin_refused_before_anything_is_faulted_in(t):
+    """
+    A hole of a file that shares blocks stays one; and who has no lease is told what
+    a lease would not mend, as programs have another way then.
+    """
+    pair = Pair(t, "")
+    pair.call("clone").result()
+    os.truncate(pair.b, 2 * SIZE)
+    addr = pair.breaker.mmap(pair.other, SIZE, SIZE)
+    before = os.stat(pair.b).st_blocks
+    for require in 0, 1:
+        guest.set_sysctl("require_lease", require)
+        t.errno(errno.EOPNOTSUPP, pair.breaker.go.pin(addr, SIZE), "pin of a hole")
+    t.eq(os.stat(pair.b).st_blocks, before, "blocks")
+
+
+@test(fs="xfs")
 def lease_that_waited_for_a_clone(t):
     """Is refused when the file has come to share its blocks."""
     pair = Pair(t, "a")
