@@ -369,11 +369,12 @@ impl<'a, K: Copy + PartialEq> Ledger<'a, K> {
         !entry.settled() || self.fits(entry)
     }
 
-    /// May all of this record's pins be among the missing ones?
+    /// May all of this record's pins be among the missing ones? None are missing where the count may
+    /// be wrong.
     fn fits<E: Entry<Kind = K>>(&self, entry: &E) -> bool {
         let suspect = entry.suspect();
         self.of(entry)
-            .all(|(c, pages)| c.exact && c.missing >= pages && c.suspects(suspect))
+            .all(|(c, pages)| c.missing >= pages && c.suspects(suspect))
     }
 
     /// Where all that may have unpinned are of one kind, it doesn't matter which one goes: first

@@ -235,17 +235,10 @@ impl Machine {
                 Ladder::Spent if terms.kill => Phase::Killed,
                 Ladder::Spent => Phase::Revoked,
             };
-        } else {
-            if self.breakers == 0 {
-                // What fell due while nobody was there counts from now: a holder has a full period
-                // between two rungs.
-                self.due = self.due.max(now);
-            }
-            if self.ladder == Ladder::Spent && ladder == Ladder::Full {
-                self.ladder = Ladder::Full;
-                // Holders of leases were notified when it began; the next rung is a period later.
-                self.phase = Phase::Notified;
-            }
+        } else if self.ladder == Ladder::Spent && ladder == Ladder::Full {
+            self.ladder = Ladder::Full;
+            // Holders of leases were notified when it began; the next rung is a period later.
+            self.phase = Phase::Notified;
         }
         self.breakers += 1;
         let mut ticket = Ticket {

@@ -99,14 +99,11 @@ impl Voice {
         self.revoked && self.quiet && self.events.is_empty()
     }
 
-    /// Takes the oldest event.
+    /// Takes the oldest event. Who waits was woken for it, and looks again: if it was the last one,
+    /// all is over.
     pub(crate) fn take(&mut self) -> Option<Event> {
         let event = self.events.pop();
         self.show();
-        if self.over() {
-            // Nobody is left to wait for.
-            self.bell.wake();
-        }
         event
     }
 
