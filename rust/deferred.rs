@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The module's deferred work: one queue, two items, see `helpers.c`.
+//! The module's deferred work: one queue, three items, see `helpers.c`.
 //!
 //! Queueing is possible from [`super::registration::Registration::new`] on and is refused once its
 //! drop has begun; before the first registration nothing here is called, since hooks are what
@@ -13,6 +13,13 @@ pub(crate) fn settle_soon() {
     // SAFETY: The work item is static and was initialised before the first hook ran; queueing
     // takes only locks that are safe in any context.
     unsafe { bindings::lt_work_settle() }
+}
+
+/// The same after a while in which memory may have come back. An item of its own: one that waits so
+/// long would hold up [`settle_soon`], which is for all inodes. Any context.
+pub(crate) fn settle_again() {
+    // SAFETY: As in `settle_soon()`.
+    unsafe { bindings::lt_work_settle_again() }
 }
 
 /// Look at the deadlines in `ms` milliseconds instead of whenever it was to be.

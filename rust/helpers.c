@@ -324,20 +324,34 @@ void lt_report_limit(const char *limit, u32 value, u32 uid)
 
 static struct workqueue_struct *lt_wq;
 static struct delayed_work lt_settle;
+static struct delayed_work lt_again;
 static struct delayed_work lt_tick;
+
+static void lt_work_again(struct work_struct *work)
+{
+	lt_work_settle();
+}
 
 int lt_work_start(work_func_t settle, work_func_t tick)
 {
 	INIT_DELAYED_WORK(&lt_settle, settle);
+	INIT_DELAYED_WORK(&lt_again, lt_work_again);
 	INIT_DELAYED_WORK(&lt_tick, tick);
 	lt_wq = alloc_workqueue("longterm", WQ_UNBOUND, 0);
 	return lt_wq ? 0 : -ENOMEM;
 }
 
-/* After this neither runs nor can be queued. */
+/*
+ * After this none runs or can be queued.  The callers of the functions below are
+ * hooks and readers, which have ended, and these items: lt_settle queues
+ * lt_again, which queues lt_settle.  Neither waits for the other, so that both
+ * can be waited for in turn, and what is disabled can't be queued: the last run
+ * of lt_settle finds lt_again disabled.
+ */
 void lt_work_stop(void)
 {
 	disable_delayed_work_sync(&lt_tick);
+	disable_delayed_work_sync(&lt_again);
 	disable_delayed_work_sync(&lt_settle);
 	destroy_workqueue(lt_wq);
 }
@@ -346,6 +360,12 @@ void lt_work_stop(void)
 void lt_work_settle(void)
 {
 	queue_delayed_work(lt_wq, &lt_settle, 1);
+}
+
+/* Any context. */
+void lt_work_settle_again(void)
+{
+	queue_delayed_work(lt_wq, &lt_again, HZ / 10);
 }
 
 void lt_work_tick(unsigned long delay)

@@ -66,10 +66,11 @@ void lt_report(const char *what, u32 dev, u64 ino, s64 start, s64 end,
 	       const char *breaker_comm);
 void lt_report_limit(const char *limit, u32 value, u32 uid);
 
-/* Deferred work: two work items on one queue of our own. */
+/* Deferred work: three work items on one queue of our own. */
 int lt_work_start(work_func_t settle, work_func_t tick);
 void lt_work_stop(void);
 void lt_work_settle(void);
+void lt_work_settle_again(void);
 void lt_work_tick(unsigned long delay);
 
 #endif /* _LONGTERM_HELPERS_H */

@@ -80,9 +80,7 @@ fn take(
             Some(i) => {
                 if inner.leases[i].unbreakable != unbreakable {
                     inner.settle_for(&ThreadGroup::current());
-                    if inner.charged(inner.leases[i].id) {
-                        return Err(EBUSY);
-                    }
+                    inner.free_of_pins(&inner.leases[i])?;
                 }
                 let lease = &mut inner.leases[i];
                 lease.attach(file, fd)?;
@@ -140,9 +138,7 @@ fn give_back(table: &Table, file: &OpenFile<'_>) -> Result {
                 .position(|l| l.is_on(file.key()))
                 .ok_or(ENOIOCTLCMD)?;
             inner.settle_for(&ThreadGroup::current());
-            if inner.charged(inner.leases[i].id) {
-                return Err(EBUSY);
-            }
+            inner.free_of_pins(&inner.leases[i])?;
             file.disown_signals(&inner.leases[i].holder);
             inner.remove_lease(i, file);
             Ok(())

@@ -33,7 +33,8 @@ use super::{
         process::ThreadGroup,
         trace::Fields, //
     },
-    lease::{Lease, LeaseId, State},
+    lease::{Lease, State},
+    ledger::still_there,
     machine::Machine,
     range::PageRange,
     record::{Charge, Discarded},
@@ -175,12 +176,14 @@ impl Inner {
         self.tokens.iter().any(|t| t.range.overlaps(range))
     }
 
-    /// Is a record charged to this lease?
-    pub(crate) fn charged(&self, lease: LeaseId) -> bool {
-        // The oldest come first, and names rise.
-        self.leases
-            .binary_search_by_key(&lease, |l| l.id)
-            .is_ok_and(|i| self.leases[i].pages > 0)
+    /// Is nothing charged to this lease? To be asked when the records have been settled; the error
+    /// is that of [`still_there`].
+    pub(crate) fn free_of_pins(&self, lease: &Lease) -> Result {
+        if lease.pages == 0 {
+            return Ok(());
+        }
+        let own = self.records.iter().filter(|r| r.charge.to(lease.id));
+        Err(still_there(own.map(|r| r.uncounted)))
     }
 
     /// What a pin of `range` by those whom `of_group` knows, on their own memory, through an open

@@ -13,6 +13,7 @@
 
 use super::range::PageRange;
 use core::ops::Range;
+use kernel::prelude::*;
 
 /// How many pins a record stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -161,6 +162,16 @@ impl<K: Copy + PartialEq> Cell<K> {
     /// May pins be missing here of someone who is a `suspect` or not?
     fn suspects(&self, suspect: bool) -> bool {
         suspect || self.all.one()
+    }
+}
+
+/// What to say of records that are still there, of which some were not counted: [`EBUSY`] where pins
+/// of one may be left by what the counts say, [`ENOMEM`] where none could be counted.
+pub(crate) fn still_there(uncounted: impl IntoIterator<Item = bool>) -> Error {
+    let mut uncounted = uncounted.into_iter();
+    match uncounted.next() {
+        Some(true) if uncounted.all(|u| u) => ENOMEM,
+        _ => EBUSY,
     }
 }
 

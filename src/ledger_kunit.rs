@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! KUnit: when it is certain that a holder still holds.
+//! KUnit: when it is certain that a holder still holds, and what is said of records that stay.
 
 use kernel::prelude::*;
 
 #[kunit_tests(longterm_ledger)]
 mod tests {
     use super::super::{
-        ledger::{Cell, Claim, Entry, Ledger},
+        ledger::{still_there, Cell, Claim, Entry, Ledger},
         range::PageRange,
     };
+    use kernel::prelude::*;
 
     /// Group and pages.
     impl Entry for (u32, u64) {
@@ -98,6 +99,19 @@ mod tests {
         }
         assert!(share(&[(1, 2), (2, 2), (1, 2)]).certain(3, true));
         assert!(!share(&[(1, 2), (2, 2), (1, 2)]).certain(2, true));
+    }
+
+    #[test]
+    fn what_was_counted_says_more_than_what_was_not() {
+        assert!(still_there([true]) == ENOMEM);
+        assert!(still_there([true, true, true]) == ENOMEM);
+        assert!(still_there([]) == EBUSY);
+        for counted in 0..3 {
+            let mut uncounted = [true; 3];
+            uncounted[counted] = false;
+            assert!(still_there(uncounted) == EBUSY);
+        }
+        assert!(still_there([false, false]) == EBUSY);
     }
 
     #[test]

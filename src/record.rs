@@ -41,6 +41,11 @@ pub(crate) enum Charge {
 }
 
 impl Charge {
+    /// Is it this lease?
+    pub(crate) fn to(&self, lease: LeaseId) -> bool {
+        matches!(self, Self::Lease { id, .. } if *id == lease)
+    }
+
     /// Can the pin not be taken away?
     pub(crate) fn unbreakable(&self) -> bool {
         matches!(
@@ -88,6 +93,8 @@ pub(crate) struct Record {
     pub(crate) done: bool,
     /// When last settled, not all pins on its folios could be accounted for.
     pub(crate) doubt: bool,
+    /// When last settled, there was no memory to count them.
+    pub(crate) uncounted: bool,
     /// It is closed, and about to be taken out.
     pub(crate) gone: bool,
     /// How many pins it stands for, and who says when they go.
@@ -147,6 +154,7 @@ impl Record {
                 suspect: false,
                 done: false,
                 doubt: false,
+                uncounted: false,
                 gone: false,
                 claim: Claim::Loose,
                 joined: false,

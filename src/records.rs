@@ -58,6 +58,8 @@ pub(crate) struct Records {
     noted: Option<bool>,
     /// Somebody unknown has unpinned something that may not be accounted for yet.
     pub(crate) unknown: bool,
+    /// Some were not settled, for want of memory, and are to be looked at again.
+    pub(crate) uncounted: bool,
 }
 
 impl Records {
@@ -73,6 +75,7 @@ impl Records {
             awaited: false,
             noted: None,
             unknown: false,
+            uncounted: false,
         }
     }
 

@@ -9,6 +9,7 @@
 use super::{
     inode::{Inner, WHOLE_FILE},
     kapi::{
+        deferred,
         mapping::ENTRY_PAGES,
         process::{GroupId, IdentityId, ThreadGroup},
         trace, //
@@ -77,11 +78,12 @@ impl Inner {
         self.settle_in(&WHOLE_FILE, None);
     }
 
-    /// As [`Self::settle`], if pins have gone since then. `crowd`: of some inode without a slot for
-    /// notes.
+    /// As [`Self::settle`], if pins have gone since then, or could not be counted. `crowd`: of some
+    /// inode without a slot for notes.
     pub(crate) fn settle_if_lost(&mut self, crowd: bool) {
-        if self.records.lost(crowd) {
-            self.stirred = true;
+        let lost = self.records.lost(crowd);
+        self.stirred |= lost;
+        if lost || self.records.uncounted {
             self.settle();
         }
     }
@@ -96,17 +98,21 @@ impl Inner {
         self.settle_in(&WHOLE_FILE, Some(group.id()));
     }
 
+    /// Where there is no memory to count pins this is done again, soon: the note that they have gone
+    /// may have been taken, so that nobody else comes to look.
     fn settle_in(&mut self, range: &PageRange, done: Option<GroupId>) {
         // Before the counting: see `marks.rs`.
         self.records.gather();
         if !self.records.any_loose() {
             // Tags say when their pins go.
+            self.records.uncounted = false;
             self.forgive(true);
             return;
         }
         let near = range.outward(ENTRY_PAGES);
         let mut complete = true;
         let mut closed = false;
+        let mut uncounted = false;
         let mut from = 0;
         while from < self.records.len() {
             let (to, hull) = self.run(from);
@@ -115,7 +121,10 @@ impl Inner {
             } else if hull.overlaps(&near) {
                 match self.settle_run(from..to, &hull, done) {
                     Ok(any) => closed |= any,
-                    Err(_) => self.doubt(from..to),
+                    Err(e) => {
+                        uncounted |= e == ENOMEM;
+                        self.doubt(from..to, e == ENOMEM);
+                    }
                 }
                 complete &= !self.records[from..to].iter().any(|r| r.doubt && !r.gone);
             } else {
@@ -133,7 +142,12 @@ impl Inner {
             self.discarded = out;
         }
         if *range == WHOLE_FILE {
+            self.records.uncounted = false;
             self.forgive(complete);
+        }
+        if uncounted {
+            self.records.uncounted = true;
+            deferred::settle_again();
         }
     }
 
@@ -182,6 +196,7 @@ impl Inner {
         let mut any = false;
         for record in self.records[run].iter_mut() {
             record.doubt = !ledger.complete(record);
+            record.uncounted = false;
             any |= record.gone;
         }
         Ok(any)
@@ -197,9 +212,10 @@ impl Inner {
         news
     }
 
-    fn doubt(&mut self, run: Range<usize>) {
+    fn doubt(&mut self, run: Range<usize>, uncounted: bool) {
         for record in self.records[run].iter_mut() {
             record.doubt = record.loose();
+            record.uncounted = record.doubt && uncounted;
         }
     }
 

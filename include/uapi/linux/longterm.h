@@ -68,6 +68,8 @@
  * EBUSY
  *	Pins that were made under this lease are still there.  A pin that was
  *	dropped synchronously, as by ibv_dereg_mr(), never causes this.
+ * ENOMEM
+ *	No memory to find out whether there are any.  The lease goes on.
  *
  * fcntl(fd, F_GETLEASE) returns the type of the lease, or F_UNLCK while it is
  * being broken, when it has been revoked, and where there is none.
