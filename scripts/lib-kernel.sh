@@ -112,7 +112,7 @@ lt_module() {
 	key=$({
 		echo "${kernel##*/}"
 		# With the lines of the sources, see build-module.
-		[ "$1" != debug ] || echo lines
+		[ "$1" != debug ] || echo lines and calls
 		lt_files "$LT_TOP"/{Kbuild,Kconfig,rust,src,include}
 		[ -z "${LONGTERM_MODULE_EXTRA:-}" ] || cat "$LONGTERM_MODULE_EXTRA"
 	} | lt_hash)

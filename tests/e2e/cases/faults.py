@@ -2,97 +2,112 @@
 """
 Each allocation of the module and of the series fails once: the call fails as it
 may, or does without; nothing is left of it; and the same call works then.
+
+A test for each part; the last one compares what has failed in all of them with the
+list of what there is.
 """
 import errno
+import functools
 import itertools
 import os
 
 from lib import allocs, calls, guest, machine, view
-from lib.calls import BOTH, F_LONGTERM, F_UNLCK, PUNCH_HOLE
-from lib.case import name_of, test
-from lib.injection import DEBUGFS, Knobs, Log, Sites, Workers, leaks, ours
+from lib.calls import BOTH, F_LONGTERM, F_SETOWN, F_UNLCK, PUNCH_HOLE
+from lib.case import test
+from lib.injection import NEVER, Knobs, Workers, leaks
+from lib.scan import HELD, Run
 
 PAGE = 4096
 SIZE = 4 * guest.MIB
 HERE = os.path.dirname(os.path.abspath(__file__))
 LIST = os.path.join(HERE, "..", "data", "allocations")
-NEVER = 1 << 30     # more than any call allocates
-HELD = ("leases", "records", "inodes", "breaks", "pinned_bytes")
+LONG_ONLY = "takes minutes: the long form only"
 F_SETFL, O_ASYNC = 4, 0o20000
 FILTER = "/sys/module/kunit/parameters/filter_glob"
+# What ends unheard of is quiet if nothing has failed that would be in the log,
+# which says nothing of allocations whose failure is expected.
+QUIET = 6
+PARTS = []
 
 
-class Run:
-    """Calls, one after the other; what failed in them."""
-
-    def __init__(self, t):
-        self.t = t
-        self.log, self.sites = Log(), Sites()
-        self.injected = 0
-
-    @staticmethod
-    def counters(read=view.settled):
-        now = read()
-        return {name: now[name] for name in HELD}
-
-    def back_to(self, base, what, read=view.settled):
-        try:
-            guest.wait_for(lambda: self.counters(read) == base, what, 3)
-        except AssertionError:
-            self.t.eq(self.counters(read), base, what)
-
-    def note(self, error):
-        """What the log says of the last call; was there anything of ours?"""
-        stacks = self.log.take()
-        self.injected += len(stacks)
-        mine = [s for s in stacks if any(map(ours, s))]
-        for stack in mine:
-            self.sites.add(stack, name_of(error))
-        return stacks, mine
-
-    def scan(self, what, p, name, before, after, allowed=(), clean=0,
-             ours_only=False):
-        """
-        p does it, with the first allocation failing, the second, and so on until
-        there is none left.  before(): what p is told; after(arguments, value,
-        error) puts back what was, however it ended.  ours_only: up to the first
-        one that is none of ours, which is a filesystem's.
-        """
-        base = self.counters()
-        found, want = 0, {clean, errno.ENOMEM, *allowed}
-
-        def once(n):
-            args = before()
-            used, error, value = p.failing(n, name, *args)
-            noted = self.note(error)
-            where = f"{what}, allocation {n if n != NEVER else 'as ever'}"
-            stack = [f.symbol for f in noted[0][0]] if noted[0] else "?"
-            self.t.true(error in want, f"{where}: {name_of(error)}; {stack}")
-            after(args, value, error)
-            self.back_to(base, where)
-            return used, error, noted
-
-        once(NEVER)
-        for n in itertools.count(1):
-            used, error, (stacks, mine) = once(n)
-            if used < n:
-                self.t.eq(error, clean, f"{what} without a failure")
-                break
-            found += len(mine)
-            if stacks and error != clean:
-                again = once(NEVER)
-                self.t.eq(again[1], clean, f"{what} after allocation {n}")
-            if ours_only and stacks and not mine:
-                break
-        print(f"# {what}: {n - 1} allocations, {found} of ours", flush=True)
-        return found
+def part(limit):
+    """A test in which allocations fail."""
+    def declare(function):
+        @functools.wraps(function)
+        def whole(t):
+            if not guest.LONG:
+                t.skip(LONG_ONLY)
+            run, knobs = Run(t), Knobs()
+            try:
+                function(run)
+            finally:
+                knobs.restore()
+            t.end_all()
+            t.eq(run.counters(), dict.fromkeys(HELD, 0), "held in the end")
+            print(f"# {run.injected} allocations have failed", flush=True)
+            run.keep()
+        PARTS.append(test(limit=limit, kernels=("debug",))(whole))
+        return whole
+    return declare
 
 
 def nothing(*_):
     pass
 
 
-def of_leases(run, p, path):
+def loaded():
+    return [path for path in ("/proc/fs/longterm", "/dev/longterm",
+                              "/proc/sys/fs/longterm", "/sys/module/longterm")
+            if os.path.exists(path)]
+
+
+@part(limit=240)
+def loading(run):
+    """Of all that loading a module takes, what our own start does."""
+    t, small = run.t, "/dev/shm/longterm.ko"
+    guest.must("rmmod", "longterm")
+    guest.must("strip", "-g", "-o", small, guest.MODULE)
+    suites = guest.read(FILTER).strip()
+    guest.write(FILTER, "none")
+    p = t.proc()
+    fd = p.open(small, os.O_RDONLY)
+
+    def load(n):
+        """How many allocations there were, and the stack of what has failed."""
+        used, error, _ = p.failing(n, "load", fd)
+        stacks = run.note(error)[0]
+        if not error:
+            guest.must("rmmod", "longterm")
+        else:
+            t.eq(error, errno.ENOMEM, f"loading, allocation {n}")
+        t.eq(loaded(), [], f"loading, allocation {n}: is there")
+        return used, [f.symbol for f in stacks[0]] if stacks else None
+
+    try:
+        total, done = load(NEVER)[0], 0
+        # Backwards: before our start come allocations of the kernel's, some of
+        # which it does not do without silently.
+        for n in range(total + 5, 0, -1):
+            stack = load(n)[1]
+            if stack and "do_init_module" not in stack:
+                break
+            done += bool(stack)
+        t.true(done, "nothing of our start has failed")
+        print(f"# loading: {done} of the last {total - n} of {total} are logged",
+              flush=True)
+    finally:
+        p.kill()
+        guest.write(FILTER, suites if suites != "(null)" else "*")
+        if loaded():
+            guest.must("rmmod", "longterm")
+        machine.insmod()
+
+
+@part(limit=120)
+def leases(run):
+    path = run.t.file()
+    p = run.t.proc()
+
     def fresh(kind=None):
         fd = p.open(path)
         if kind is not None:
@@ -107,34 +122,56 @@ def of_leases(run, p, path):
              **close)
     run.scan("close", p, "close", lambda: (fresh(F_LONGTERM),), nothing)
 
-    fd = fresh(F_LONGTERM)
+
+@part(limit=120)
+def pins_and_leases(run):
+    """What is asked of a lease with pins, and F_UNLCK."""
+    p = run.t.proc()
+    fd = p.open(run.t.file())
+    p.lease(fd)
     addr = p.mmap(fd, SIZE)
     p.poke(addr, bytes(PAGE))
+    p.poke(addr + SIZE // 2, bytes(PAGE))
     pin = p.pin(addr, PAGE, "gup")
-    run.scan("F_UNLCK with a pin", p, "lease", lambda: (fd, F_UNLCK), nothing,
-             clean=errno.EBUSY)
     for where in (f"/proc/{view.HOLDERS}", f"/proc/{view.STAT}", "/proc/locks",
                   f"/proc/self/fdinfo/{fd}"):
-        run.scan(f"read of {where}", p, "read", lambda: (where,), nothing)
+        run.scan(f"read of {where}", p, "read", lambda where=where: (where,),
+                 nothing)
     run.scan("info about it", p, "fd_info", lambda: (None, fd), nothing)
-    p.unpin(pin)
 
-    def unlock(args, *_):
-        if p.getlease(args[1]) != F_UNLCK:
-            p.lease(args[1], F_UNLCK)
+    # What could not be counted may have gone; what was counted is there.
+    run.t.true(run.scan("F_UNLCK with a pin", p, "lease", lambda: (fd, F_UNLCK),
+                        nothing, clean=errno.EBUSY, must=errno.ENOMEM),
+               "F_UNLCK: nothing of ours")
+    # In no entry with the other one: counted by itself, or known by its tag.
+    region = p.pin(addr + SIZE // 2, PAGE, "mr")
+    run.t.true(run.scan("F_UNLCK with two pins", p, "lease",
+                        lambda: (fd, F_UNLCK), nothing, clean=errno.EBUSY,
+                        must=errno.EBUSY),
+               "F_UNLCK with two pins: nothing of ours")
+    p.unpin(region)
+    p.unpin(pin)
+    p.lease(fd, F_UNLCK)
 
     def pinned():
         p.lease(fd)
         return p.pin(addr, PAGE, "gup"), fd
-    unlock((pin, fd))
-    run.t.true(run.scan("unpin and F_UNLCK", p, "unpin_and_unlock", pinned,
-                        unlock), "the worker was always faster")
+
+    def unlock(args, *_):
+        if p.getlease(args[1]) != F_UNLCK:
+            p.lease(args[1], F_UNLCK)
+    # A worker may be faster, and leave nothing to be counted.
+    run.t.true(any(run.scan("unpin and F_UNLCK", p, "unpin_and_unlck", pinned,
+                            unlock, must=errno.ENOMEM) for _ in range(5)),
+               "the worker was always faster")
     p.munmap(addr, SIZE)
     p.close(fd)
 
 
-def of_lease_fds(run, p, path):
-    fd = p.open(path)
+@part(limit=120)
+def lease_fds(run):
+    p = run.t.proc()
+    fd = p.open(run.t.file())
     run.scan("open of the device", p, "open", lambda: ("/dev/longterm",),
              lambda args, value, error: value and p.close(value))
     p.dev()
@@ -161,8 +198,10 @@ def of_lease_fds(run, p, path):
     p.close(fd)
 
 
-def of_pins(run, p, path, other):
-    fd, fd2 = p.open(path), p.open(other)
+@part(limit=240)
+def pins(run):
+    p = run.t.proc()
+    fd, fd2 = p.open(run.t.file()), p.open(run.t.file())
     addr = p.mmap_over([(fd, 0, SIZE), (fd2, 0, SIZE)])
     for at in range(addr, addr + 2 * SIZE, PAGE):
         p.poke(at, b"x")    # no fault, and so no filesystem, in what follows
@@ -202,8 +241,12 @@ def holder(t, path):
     return h
 
 
-def of_breaks(run, p, path):
+@part(limit=240)
+def breaks(run):
+    """By a holder that lets go."""
     t = run.t
+    path = t.file()
+    p = t.proc()
     fd = p.open(path)
     run.scan("BREAK of nothing", p, "fd_break", lambda: (fd,), nothing)
     h = holder(t, path)
@@ -228,16 +271,60 @@ def of_breaks(run, p, path):
                f"{what}: nothing of ours")
     h.kill()
 
-    guest.write(guest.BREAK_TIME, 0)
+    # A lease fd with a signal.
     guest.make_file(path, SIZE)
+    h = t.proc()
+    file = h.open(path)
+    h.addr = h.mmap(file, SIZE)
+    lease = h.fd_lease(file)
+    h.fcntl(lease, F_SETOWN, h.pid)
+    h.fcntl(lease, F_SETFL, O_ASYNC)
+    h.react()
+
+    def held_by_fd():
+        h.take_events()
+        h.fd_events(lease)
+        h.pin(h.addr, PAGE)
+        return (fd,)
+    run.scan("BREAK of a lease fd", p, "fd_break", held_by_fd, let_go)
+    h.kill()
+    p.close(fd)
+
+
+@part(limit=240)
+def breaks_to_their_end(run):
+    """By nobody: SIGBUS, and ETXTBSY or EDEADLK."""
+    t = run.t
+    guest.write(guest.BREAK_TIME, 0)
+    path = t.file()
+    p = t.proc()
+    fd = p.open(path)
     h = holder(t, path)
 
     def held_on():
+        # A signal that waits is not sent anew.
+        while h.sig(0) or h.sigbus(0):
+            pass
         h.lease(h.fd)
         h.pin(h.addr, PAGE)
         return (fd,)
-    run.scan("BREAK to its end", p, "fd_break", held_on, let_go,
-             clean=errno.ETXTBSY)
+    run.scan("BREAK to its end", p, "fd_break", held_on,
+             lambda *_: h.unpin_all(), clean=errno.ETXTBSY)
+
+    # Whoever comes first when the time is up does what is due: now a worker without
+    # memory.  What is not certain then is not done, and the break ends all the same.
+    base = run.counters()
+    for n in range(1, 16):
+        held_on()
+        armed = Workers(n)
+        try:
+            error = p.errno("fd_break", fd)
+        finally:
+            armed.end()
+        run.note(error)
+        t.eq(error, errno.ETXTBSY, f"BREAK, the worker's allocation {n}")
+        h.unpin_all()
+        run.back_to(base, f"BREAK, the worker's allocation {n}")
     h.kill()
 
     p.block_sigbus()
@@ -247,6 +334,7 @@ def of_breaks(run, p, path):
     def in_ones_own_way():
         p.pin(addr, PAGE, "gup")
         return (fd,)
+    # Without memory nothing is certain: it may be another one's pin.
     run.scan("BREAK of one's own", p, "fd_break", in_ones_own_way,
              lambda *_: p.unpin_all(), allowed={errno.ETXTBSY},
              clean=errno.EDEADLK)
@@ -254,8 +342,62 @@ def of_breaks(run, p, path):
     p.close(fd)
 
 
-def of_others(run, p):
-    """What passes us by: settings, tracing, the end of a process."""
+@part(limit=120)
+def workers(run):
+    """
+    Records whose pins have gone are looked for by a worker.  While it has no memory
+    it tries again and again, and nobody need remind it.
+    """
+    t = run.t
+    p = t.proc()
+    fd = p.open(t.file())
+    addr = p.mmap(fd, SIZE)
+    p.poke(addr, bytes(PAGE))
+    base, dry, failed = run.counters(), 0, []
+
+    def tried():
+        failed.extend(run.note(errno.ENOMEM)[1])
+        # Twice for each time, see scan.asked_twice().
+        return len(failed) >= 6 or run.counters(view.stat) == base
+    for n in range(1, 7):
+        failed.clear()
+        pin = p.pin(addr, PAGE, "gup")
+        armed = Workers(n)
+        try:
+            p.unpin(pin)
+            guest.wait_for(tried, f"the worker tries again, allocation {n}")
+        finally:
+            armed.end()
+        run.back_to(base, f"the worker has memory again, allocation {n}",
+                    view.stat)
+        dry += bool(failed)
+        run.note(errno.ENOMEM)
+    print(f"# workers: {dry} times without memory", flush=True)
+    t.true(dry, "no worker's allocation has failed")
+    p.munmap(addr, SIZE)
+    p.close(fd)
+
+
+@part(limit=120)
+def exits(run):
+    """With a lease and a pin.  There is nothing that could tell how it ended."""
+    path = run.t.file()
+    base, quiet = run.counters(), 0
+    for n in itertools.count(1):
+        e = run.t.holder(path, PAGE, kind="gup")
+        e.go.exit_failing(n)
+        e.wait(60 * guest.SLOW)
+        run.back_to(base, f"exit, allocation {n}")
+        quiet = 0 if run.note(0)[0] else quiet + 1
+        if quiet == QUIET:
+            break
+    print(f"# exit: {n - quiet} allocations", flush=True)
+
+
+@part(limit=60)
+def others(run):
+    """What passes us by: settings, and an event that is switched on."""
+    p = run.t.proc()
     run.scan("sysctl", p, "set_sysctl",
              lambda: ("max_leases", guest.sysctl("max_leases")), nothing)
     enable = f"{guest.INSTANCE}/events/longterm/pin/enable"
@@ -267,152 +409,28 @@ def of_others(run, p):
     p.write_file(enable, b"1")
 
 
-def of_exits(run, path):
-    """With a lease and a pin.  There is nothing that could tell how it ended."""
-    base, quiet = run.counters(), 0
-    for n in itertools.count(1):
-        e = run.t.holder(path, PAGE, kind="gup")
-        e.go.exit_failing(n)
-        e.wait(60 * guest.SLOW)
-        run.back_to(base, f"exit, allocation {n}")
-        quiet = 0 if run.note(0)[0] else quiet + 1
-        if quiet == 3:
-            break
-    print(f"# exit: {n - quiet} allocations", flush=True)
-
-
-def of_workers(run, p, path):
-    """
-    Records whose pins have gone are looked for by a worker.  If it has no memory
-    it tries again, and nobody need remind it.
-    """
-    fd = p.open(path)
-    addr = p.mmap(fd, SIZE)
-    p.poke(addr, bytes(PAGE))
-    base, quiet = run.counters(), 0
-    for n in itertools.count(1):
-        pin = p.pin(addr, PAGE, "gup")
-        workers = Workers()
-        workers.arm(n)
-        p.unpin(pin)
-        try:
-            guest.wait_for(lambda: run.counters(view.stat) == base, "", 1)
-        except AssertionError:
-            pass
-        workers.end()
-        run.back_to(base, f"a worker's allocation {n}", view.stat)
-        quiet = 0 if run.note(0)[1] else quiet + 1
-        if quiet == 3:
-            break
-    run.t.true(n > 3, "no worker's allocation has failed")
-    print(f"# workers: {n - quiet} allocations", flush=True)
-    p.munmap(addr, SIZE)
-    p.close(fd)
-
-
-def loaded():
-    return [path for path in ("/proc/fs/longterm", "/dev/longterm",
-                              "/proc/sys/fs/longterm", "/sys/module/longterm")
-            if os.path.exists(path)]
-
-
-def of_loading(run):
-    """Of all that loading a module takes, what our own start does."""
-    t, small = run.t, "/dev/shm/longterm.ko"
-    guest.must("rmmod", "longterm")
-    guest.must("strip", "-g", "-o", small, guest.MODULE)
-    suites = guest.read(FILTER).strip()
-    guest.write(FILTER, "none")
-    p = t.proc()
-    fd = p.open(small, os.O_RDONLY)
-
-    def load(n):
-        """How many allocations there were, and the stack of what has failed."""
-        used, error, _ = p.failing(n, "load", fd)
-        stacks, _ = run.note(error)
-        if not error:
-            guest.must("rmmod", "longterm")
-        else:
-            t.eq(error, errno.ENOMEM, f"loading, allocation {n}")
-        t.eq(loaded(), [], f"loading, allocation {n}: is there")
-        return used, [f.symbol for f in stacks[0]] if stacks else None
-
-    def in_init(n):
-        """Is it in our start, or behind it?  What is behind n, if n is silent."""
-        while n <= total:
-            stack = load(n)[1]
-            if stack:
-                return "do_init_module" in stack, n
-            n += 1
-        return True, n
-    try:
-        total = load(NEVER)[0]
-        low, high = 1, total + 1
-        while low < high:
-            middle = (low + high) // 2
-            inside, at = in_init(middle)
-            if inside:
-                high = middle
-            else:
-                low = at + 1
-        done = 0
-        for n in range(low, total + 1):
-            stack = load(n)[1]
-            if stack and "do_init_module" not in stack:
-                break
-            done += bool(stack)
-        t.true(done, "nothing of our start has failed")
-        print(f"# loading: {done} of {total} allocations, from {low} on",
-              flush=True)
-    finally:
-        p.kill()
-        guest.write(FILTER, suites if suites != "(null)" else "*")
-        guest.must("insmod", guest.MODULE, timeout=300)
-        guest.trace_start()
-        machine.start()
-
-
-def compare(t, sites):
+@test(limit=60, kernels=("debug",))
+def each_place(t):
     """Each place on the list has failed, and none that is not there."""
+    if not guest.LONG:
+        t.skip(LONG_ONLY)
+    run = Run(t)
+    for function in PARTS:
+        run.add(function.case["name"])
     names, excused = allocs.listed(LIST)
-    seen, strange = sites.by_site()
+    seen, strange = run.sites.by_site()
     for name in sorted(seen):
         lines, results = seen[name]
-        print("#   {:4d} x {} {} {}: {}".format(
-            results.total(), *name,
+        print("#   {:4d} x {} {} {}, {} of {}: {}".format(
+            results.total(), *name, lines, names.count(name),
             ", ".join(f"{n} {what}" for what, n in results.most_common())),
             flush=True)
+    print(f"# {run.injected} allocations have failed, of ours at {len(seen)} "
+          f"places; {len(excused)} can't", flush=True)
     t.eq(strange[:3], [], "allocations that are not on the list")
     t.eq(sorted(set(seen) - set(names)), [], "not on the list")
     missing = [name for name in sorted(set(names) - set(excused))
                if seen.get(name, (0,))[0] < names.count(name)]
     t.eq(missing, [], "never failed")
     t.eq(sorted(set(seen) & set(excused)), [], "excused, but they do fail")
-    print(f"# {len(seen)} places, {len(excused)} excused", flush=True)
-
-
-@test(limit=900, kernels=("debug",))
-def each_allocation(t):
-    if not guest.LONG:
-        t.skip("has not been seen to end yet: the long form only")
-    guest.write(DEBUGFS + "/kmemleak", "clear")
-    knobs = Knobs()
-    try:
-        run = Run(t)
-        of_loading(run)
-        path, other = t.file(), t.file()
-        p = t.proc()
-        of_leases(run, p, path)
-        of_lease_fds(run, p, path)
-        of_pins(run, p, path, other)
-        of_breaks(run, p, path)
-        of_workers(run, p, path)
-        of_exits(run, path)
-        of_others(run, p)
-        t.end_all()
-    finally:
-        knobs.restore()
-    print(f"# {run.injected} allocations have failed; of ours:", flush=True)
-    compare(t, run.sites)
-    t.eq(run.counters(), dict.fromkeys(HELD, 0), "held in the end")
     t.eq(leaks(), "", "kmemleak")

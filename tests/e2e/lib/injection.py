@@ -2,6 +2,10 @@
 """
 One failed allocation at a time: the nth from here on in a task, by fail-nth, and
 what the kernel's log says of it.
+
+Where there are two ways to get memory, kvrealloc() goes both, so that both have
+to fail: then the one after the nth fails, too, as failslab fails for who is marked
+by make-it-fail, so many times.
 """
 import collections
 import ctypes
@@ -16,13 +20,17 @@ from . import allocs, calls, guest, pins
 SYS_FINIT_MODULE = 313
 
 DEBUGFS = "/sys/kernel/debug"
-KNOBS = {
-    "failslab": {"ignore-gfp-wait": "N", "cache-filter": "N"},
-    # Not what a page fault of the program's own memory asks for.
-    "fail_page_alloc": {"ignore-gfp-wait": "N", "ignore-gfp-highmem": "Y",
-                        "min-order": "0"},
-}
 COMMON = {"verbose": "2", "verbose_ratelimit_interval_ms": "0"}
+# In this order.
+KNOBS = {
+    "failslab": {**COMMON, "ignore-gfp-wait": "N", "cache-filter": "N",
+                 "times": "0", "task-filter": "Y", "probability": "100"},
+    # Not what a page fault of the program's own memory asks for.
+    "fail_page_alloc": {**COMMON, "ignore-gfp-wait": "N",
+                        "ignore-gfp-highmem": "Y", "min-order": "0"},
+}
+TIMES = DEBUGFS + "/failslab/times"
+NEVER = 1 << 30     # more than anything allocates
 SOURCE = "/opt/longterm/source"
 FRAME = re.compile(r"^ (\? )?([\w.$]+)\+0x([0-9a-f]+)/0x[0-9a-f]+"
                    r"(?: \[(\w+)\])?")
@@ -39,20 +47,35 @@ def ours(frame):
         (not frame.module and frame.symbol.startswith("longterm_"))
 
 
+def mark(task):
+    """What says which allocations of a task fail."""
+    return [os.open(f"/proc/{task}/{name}", os.O_RDWR | os.O_CLOEXEC)
+            for name in ("fail-nth", "make-it-fail")]
+
+
+def more(times):
+    """So many behind the nth; not before, as the nth comes first."""
+    guest.write(TIMES, times)
+
+
 class Failing:
     """A part of Ops: calls in which an allocation fails."""
-    nth = None
+    nth = marked = None
 
-    def failing(self, n, name, *args):
+    def failing(self, n, name, *args, twice=False):
         """
-        Do it; the nth allocation fails.  (how many there were up to there, the
-        errno or 0, what it returned)
+        Do it; the nth allocation fails, twice: the next one, too.  (how many
+        there were up to there, the errno or 0, what it returned)
         """
         if self.nth is None:
-            self.nth = os.open("/proc/thread-self/fail-nth",
-                               os.O_RDWR | os.O_CLOEXEC)
+            self.nth, self.marked = mark("thread-self")
         call, value, error = getattr(self, name), None, 0
         number = str(n).encode()
+        if twice:
+            # The nth is one of them.
+            os.pwrite(self.nth, str(NEVER).encode(), 0)
+            os.pwrite(self.marked, b"1", 0)
+            more(2)
         os.pwrite(self.nth, number, 0)
         try:
             value = call(*args)
@@ -60,7 +83,10 @@ class Failing:
             error = e.errno
         finally:
             left = int(os.pread(self.nth, 16, 0))
+            os.pwrite(self.marked, b"0", 0)
             os.pwrite(self.nth, b"0", 0)
+            if twice:
+                more(0)
         return n - left, error, value
 
     def load(self, fd):
@@ -113,14 +139,14 @@ class Knobs:
 
     def __init__(self):
         self.before = {}
-        for which, special in KNOBS.items():
-            for name, value in {**COMMON, **special}.items():
+        for which, settings in KNOBS.items():
+            for name, value in settings.items():
                 path = f"{DEBUGFS}/{which}/{name}"
                 self.before[path] = guest.read(path).strip()
                 guest.write(path, value)
 
     def restore(self):
-        for path, value in self.before.items():
+        for path, value in reversed(self.before.items()):
             guest.write(path, value)
 
 
@@ -165,28 +191,36 @@ class Log:
 
 
 class Workers:
-    """The kernel's own workers: any of them may be the next to work for us."""
+    """
+    The kernel's own workers, any of which may be the next to work for us: from
+    their nth allocation on they get no memory, until the end.
+    """
 
-    def __init__(self):
-        self.fds = []
+    def __init__(self, n):
+        self.marks = []
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
                 if guest.read(f"/proc/{pid}/comm").startswith("kworker/u"):
-                    self.fds.append(os.open(f"/proc/{pid}/fail-nth", os.O_RDWR))
+                    self.marks.append(mark(pid))
             except OSError:
                 pass    # it has gone
+        self.set(n, 1)
+        more(-1)
 
-    def arm(self, n):
-        for fd in self.fds:
+    def set(self, n, marked):
+        for nth, mark_fd in self.marks:
             try:
-                os.pwrite(fd, str(n).encode(), 0)
+                os.pwrite(nth, str(n).encode(), 0)
+                os.pwrite(mark_fd, str(marked).encode(), 0)
             except ProcessLookupError:
                 pass
 
     def end(self):
-        self.arm(0)
-        for fd in self.fds:
-            os.close(fd)
+        more(0)
+        self.set(0, 0)
+        for fds in self.marks:
+            for fd in fds:
+                os.close(fd)
 
 
 class Places:
@@ -204,7 +238,9 @@ class Places:
         """{frame: [(file, line)], what is inlined first}, of our files only."""
         by_section = collections.defaultdict(dict)
         for frame in frames:
-            section, value = self.symbols[frame.symbol]
+            section, value = self.symbols.get(frame.symbol, ("", 0))
+            if not section:
+                continue
             # The call is before the address to which it returns.
             by_section[section][frame] = value + frame.offset - 1
         found = {}
@@ -212,7 +248,8 @@ class Places:
             text = subprocess.run(
                 ["addr2line", "-a", "-i", "-j", section, "-e", guest.MODULE],
                 input="\n".join(f"{at:#x}" for at in wanted.values()),
-                stdout=subprocess.PIPE, text=True, check=True).stdout
+                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                check=True).stdout
             lines = {}
             for line in text.splitlines():
                 if line.startswith("0x"):
