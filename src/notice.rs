@@ -125,7 +125,7 @@ impl Inner {
             }
             let (id, own) = (lease.id, lease.range);
             let pinned = |range: &PageRange| pinned_under(records, id, &own, range);
-            lease.notify(&range, until, &pinned);
+            lease.notify(&range, until, pinned);
             late |= lease.by_range() && pinned(&range) > 0;
 
             stats::NOTIFIED.up();
