@@ -126,7 +126,6 @@ def killed_without_right(t):
 @test(break_time=2)
 def killed_beside_another_who_may_kill(t):
     """Neither owns the file. The one that stays has the holder stopped all the same."""
-    stopped = []
     for _ in range(4):
         path = t.file()
         os.chmod(path, 0o666)
@@ -138,8 +137,6 @@ def killed_beside_another_who_may_kill(t):
         first, _ = waiting(t, path, uid=NOBODY)
         _, cut = waiting(t, path, "punch", uid=NOBODY)
         first.kill()
-        stopped.append((h, cut))
-    for h, cut in stopped:
         t.true(h.sigbus(), "no SIGBUS")
         h.unpin_all()
         t.errno(0, cut, "punch")

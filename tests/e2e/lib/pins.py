@@ -112,17 +112,17 @@ class Uring:
     REGISTER_BUFFERS, UNREGISTER_BUFFERS = 0, 1
 
     def __init__(self, addr, length):
-        self._setup([(addr, length)])
+        self._setup(struct.pack("QQ", addr, length))
 
     def _setup(self, buffers):
+        """buffers: as many struct iovec."""
         params = ctypes.create_string_buffer(120)
         self.ring = calls.check(calls.LIBC.syscall(
             ctypes.c_long(calls.SYS_IO_URING_SETUP), ctypes.c_long(4),
             params))
-        data = b"".join(struct.pack("QQ", *buffer) for buffer in buffers)
-        iov = ctypes.create_string_buffer(data, len(data))
+        iov = ctypes.create_string_buffer(buffers, len(buffers))
         try:
-            self._register(self.REGISTER_BUFFERS, iov, len(buffers))
+            self._register(self.REGISTER_BUFFERS, iov, len(buffers) // 16)
         except OSError:
             os.close(self.ring)
             raise
@@ -141,13 +141,14 @@ class Uring:
 class UringPages(Uring):
     """
     Very many buffers of a page each, on every other page of the first MiB, so
-    that none continues another.
+    that none continues another.  Their list takes little memory of its own.
     """
     PAGE, PLACES = 4096, 128
 
     def __init__(self, addr, count):
-        self._setup([(addr + 2 * self.PAGE * (i % self.PLACES), self.PAGE)
-                     for i in range(count)])
+        once = (struct.pack("QQ", addr + 2 * self.PAGE * i, self.PAGE)
+                for i in range(self.PLACES))
+        self._setup(b"".join(once) * (count // self.PLACES))
 
 
 KINDS = {"mr": Mr, "gup": Gup, "gup_read": GupRead, "gup_fast": GupFast,
