@@ -148,7 +148,8 @@ class UringPages(Uring):
     def __init__(self, addr, count):
         once = (struct.pack("QQ", addr + 2 * self.PAGE * i, self.PAGE)
                 for i in range(self.PLACES))
-        self._setup(b"".join(once) * (count // self.PLACES))
+        all_of_them = b"".join(once) * -(-count // self.PLACES)
+        self._setup(all_of_them[:16 * count])
 
 
 KINDS = {"mr": Mr, "gup": Gup, "gup_read": GupRead, "gup_fast": GupFast,
