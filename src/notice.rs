@@ -33,7 +33,7 @@ pub(crate) fn pinned_under(
     };
     records
         .overlapping(&range)
-        .filter(|r| matches!(r.charge, Charge::Lease { id, .. } if id == lease))
+        .filter(|r| r.charge.to(lease))
         .filter_map(|r| r.range.intersection(&range))
         .map(|r| r.pages() << PAGE_SHIFT)
         .sum()

@@ -25,7 +25,8 @@ def punch(b, fd, page, pages=1):
 @test
 def a_break_from_its_begin_to_its_end(t):
     path = t.file()
-    h = page_holder(t, path, 4, 2)
+    # Without a tag: what a break waits for is off the record when it ends.
+    h = page_holder(t, path, 4, 2, kind="gup")
     b = t.proc()
     before = time.monotonic()
     cut = punch(b, b.open(path), 5, 3)
@@ -49,10 +50,8 @@ def a_break_from_its_begin_to_its_end(t):
     t.errno(0, cut, "punch")
     event = h.fd_event(h.lease_fd, NOTICE)
     t.eq((event["type"], event["generation"], event["start"], event["end"],
-          event["deadline"]),
-         ("end", 1, 5 * PAGE, 8 * PAGE, 0), "event at the end")
-    # The pages are free, but ibv_dereg_mr() may not have come to its end yet.
-    t.true(event["pinned"] in (0, PAGE), f"pinned: {event['pinned']}")
+          event["deadline"], event["pinned"]),
+         ("end", 1, 5 * PAGE, 8 * PAGE, 0, 0), "event at the end")
     info = h.fd_info(h.lease_fd)
     t.eq((info["state"], info["generation"], info["break_end"],
           info["deadline"], info["left"]), (HELD, 1, 0, 0, 0), "INFO then")

@@ -437,10 +437,7 @@ def out_of_memory(t):
         # Nobody is to be killed for it: then the call fails.
         guest.write(f"/proc/{p.pid}/oom_score_adj", -1000)
         slab_of(group, p, addr)
-        # So does what its interpreter copies of its parent's to tell of an error.
-        hole = p.mmap(-1, MANY * PAGE, prot=0, flags=calls.MAP_PRIVATE | calls.MAP_ANONYMOUS)
-        t.errno(errno.EFAULT, p.go.pin(hole, MANY, "uring_pages"), "of no memory")
-        for more in (512, 768, 1024):
+        for more in (256, 512, 768):
             guest.write(group.path + "/memory.max",
                         group.current() + (more << 10))
             t.errno(errno.ENOMEM, p.go.pin(addr, MANY, "uring_pages"),
