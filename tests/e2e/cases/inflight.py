@@ -52,9 +52,11 @@ def break_that_begins_meanwhile(t):
     t.eq(os.stat(path).st_size, SIZE, "size")
     began = time.monotonic()
     # The kernel asks anew for what is behind the page that faulted: EFAULT, if
-    # the truncate has been done meanwhile.
+    # the truncate has been done meanwhile. What it was told first is in the trace.
     got = pin.go_on()
     t.true(got in (errno.EAGAIN, errno.EFAULT), f"pin: {errno.errorcode.get(got, got)}")
+    t.eq({fields["result"] for _, _, fields in guest.trace_events("deny", pid=p.pid)},
+         {str(-errno.EAGAIN)}, "what the pin was told")
     t.errno(0, cut, "truncate")
     t.between(0, cut.ended - began, t.break_time / 3,
               "from the end of the pin to that of the truncate")
