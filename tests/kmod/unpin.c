@@ -145,7 +145,11 @@ static void run(struct job *job)
 		run_on(system_percpu_wq, job);
 		break;
 	case PINTEST_IN_HARDIRQ:
-		job->irq = IRQ_WORK_INIT_HARD(unpin_in_irq);
+		/*
+		 * As a device's interrupt, to lockdep too: one that PREEMPT_RT
+		 * would run in a thread, so that it may take a spinlock.
+		 */
+		init_irq_work(&job->irq, unpin_in_irq);
 		irq_work_queue(&job->irq);
 		irq_work_sync(&job->irq);
 		break;

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """Breaks that end well: the holder reacts, the breaker goes on."""
 import errno
+import itertools
 import os
 
-from lib import calls, guest
+from lib import calls, guest, pintest
 from lib.breaks import OPERATIONS, SIZE
 from lib.calls import COLLAPSE, F_LONGTERM, F_UNLCK, INSERT, PUNCH_HOLE
 from lib.case import test
@@ -329,6 +330,32 @@ def orphans_still_protect(t):
     h.unpin_all()
     t.errno(0, cut, "truncate")
     guest.wait_for(lambda: not guest.module_users(), "orphan record ends")
+
+
+@test(limit=60)
+def unpinned_in_any_context(t):
+    """Who unpins wakes the breaker, also where it may not sleep itself."""
+    path = t.file()
+    h, b = t.proc(), t.proc()
+    fd = h.open(path)
+    for kind, context in itertools.product(
+            ("test", "test_transient"),
+            (pintest.SOFTIRQ, pintest.HARDIRQ, pintest.KTHREAD)):
+        what = f"truncate, {kind} in context {context}"
+        addr = h.mmap(fd, SIZE)
+        h.poke(addr, b"a block")
+        if kind == "test":
+            h.lease(fd)
+        pin = h.pin(addr, SIZE, kind)
+        cut = b.go.truncate(path, 0)
+        t.blocked(cut, what)
+        h.unpin_pages(pin, context)
+        t.errno(0, cut, what)
+        h.unpin_all()
+        if kind == "test":
+            h.lease(fd, F_UNLCK)
+        h.munmap(addr, SIZE)
+        guest.make_file(path, SIZE)
 
 
 @test

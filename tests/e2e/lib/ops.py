@@ -208,9 +208,9 @@ class Ops(Birth, Faults, LeaseFds, Failing):
         finally:
             dev.close()
 
-    def unpin_pages(self, number):
+    def unpin_pages(self, number, context=pintest.TASK):
         """Of a pin by lib.pintest: unpin(number) has to follow."""
-        self.pins[number].unpin_pages()
+        self.pins[number].unpin_pages(context)
 
     def unpin_and_unlck(self, number, fd):
         """With nothing in between."""

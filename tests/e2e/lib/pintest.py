@@ -125,9 +125,9 @@ class Plain:
             self.dev.close()
             raise RuntimeError(f"{got} of {self.nr} pages pinned")
 
-    def unpin_pages(self):
+    def unpin_pages(self, context=TASK):
         """But do not say that they have gone, if they have a tag."""
-        self.dev.unpin(self.handle, 0, self.nr)
+        self.dev.unpin(self.handle, 0, self.nr, context=context)
 
     def unpin(self):
         self.dev.close()
