@@ -180,6 +180,10 @@ def check(wanted, directory):
         print(line)
         for note in notes:
             print(f"          {note}")
+    # Once more in short: the notes may be longer than what is kept of an output.
+    if any(notes for _, notes in failures):
+        for line, _ in failures:
+            print(line)
     skipped = f", {count['skipped']} skipped" if count["skipped"] else ""
     print(f"{count['passed']} passed, {count['failed']} failed{skipped}")
     return 0 if count["passed"] and not count["failed"] else 1

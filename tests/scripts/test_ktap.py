@@ -54,7 +54,7 @@ class Ktap(unittest.TestCase):
     def test_failures_come_last(self):
         _, _, text = check("a/one\na/two\n", a="1..2\n# because\nnot ok 1 one\nok 2 two\n")
         self.assertEqual([line.split()[0] for line in text.splitlines()],
-                         ["passed", "failed", "#", "1"])
+                         ["passed", "failed", "#", "failed", "1"])
 
     def test_missing(self):
         status, last, _ = check("a/one\na/two\n", a="1..1\nok 1 one\n")
