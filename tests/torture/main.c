@@ -254,7 +254,7 @@ static void result(int number, bool ok, const char *name, const char *reason)
 	       reason ? " # SKIP " : "", reason ? reason : "");
 }
 
-static void prepare(uint64_t seed)
+static void prepare(uint64_t seed, bool blind)
 {
 	const char *slow = getenv("LONGTERM_SLOW"), *fs = getenv("LONGTERM_FS");
 
@@ -264,6 +264,7 @@ static void prepare(uint64_t seed)
 		quit("mmap");
 	me = shared->actors;
 	shared->seed = seed;
+	shared->blind = blind;
 	shared->slow = slow ? atoi(slow) : 1;
 	shared->xfs = fs && !strcmp(fs, "xfs");
 	strcpy(shared->dir, "/mnt/dax");
@@ -285,12 +286,13 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "minutes", required_argument, NULL, 'm' },
 		{ "seed", required_argument, NULL, 's' },
+		{ "blind", no_argument, NULL, 'b' },
 		{ }
 	};
 	uint64_t seed = time(NULL);
 	const char *early = NULL;
 	double minutes = 10;
-	bool all, enough;
+	bool all, enough, blind = false;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -298,15 +300,17 @@ int main(int argc, char **argv)
 			minutes = atof(optarg);
 		else if (c == 's')
 			seed = strtoull(optarg, NULL, 0);
+		else if (c == 'b')
+			blind = true;
 		else
 			return 2;
 	}
 	if (optind != argc || minutes <= 0) {
-		fprintf(stderr, "usage: torture [--minutes N] [--seed N]\n");
+		fprintf(stderr, "usage: torture [--minutes N] [--seed N] [--blind]\n");
 		return 2;
 	}
 	printf("KTAP version 1\n1..3\n# seed %lu\n", (unsigned long)seed);
-	prepare(seed);
+	prepare(seed, blind);
 	torture(minutes);
 	if (shared->failed)
 		print_failure();

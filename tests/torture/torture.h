@@ -132,6 +132,7 @@ struct shared {
 	unsigned int epoch;
 	int slow;
 	bool xfs;
+	bool blind;		/* holders don't look at what they have written */
 	char dir[64];
 	atomic_bool stop;
 	atomic_bool hush;	/* let go of everything for a while, break less */
