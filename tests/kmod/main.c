@@ -97,6 +97,9 @@ static long pintest_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 		return preset(user);
 	case PINTEST_IOC_BREAK:
 		return break_layout(user);
+	case PINTEST_IOC_RACE:
+		pintest_race();
+		return 0;
 	}
 	if (mutex_lock_interruptible(&p->lock))
 		return -EINTR;

@@ -51,5 +51,6 @@ void pintest_free_bio(struct bio *bio);
 int pintest_do_look(const struct pintest_look *arg);
 int pintest_do_break(const struct pintest_break *arg);
 int pintest_do_preset(const struct pintest_preset *arg);
+void pintest_race(void);
 
 #endif /* _LONGTERM_PINTEST_PINS_H */

@@ -171,5 +171,6 @@ struct pintest_break {
 #define PINTEST_IOC_LOOK	_IOW('P', 3, struct pintest_look)
 #define PINTEST_IOC_PRESET	_IOW('P', 4, struct pintest_preset)
 #define PINTEST_IOC_BREAK	_IOW('P', 5, struct pintest_break)
+#define PINTEST_IOC_RACE	_IO('P', 6)
 
 #endif /* _LONGTERM_PINTEST_H */

@@ -9,7 +9,7 @@ import time
 
 from lib import guest
 from lib.calls import F_UNLCK
-from lib.case import test
+from lib.case import RACES, test
 from lib.faults import PAGE, InFlight
 
 SIZE = guest.MIB
@@ -30,7 +30,7 @@ def at_once(t, call, what):
     t.between(0, call.took, t.break_time / 3, what)
 
 
-@test
+@test(kernels=RACES)
 def it_gets_there(t):
     path = t.file(SIZE)
     p, pin = on_its_way(t, path)
@@ -42,7 +42,7 @@ def it_gets_there(t):
     t.errno(0, cut, "truncate")
 
 
-@test
+@test(kernels=RACES)
 def break_that_begins_meanwhile(t):
     """It waits for the pin, which is refused then, and goes on at once."""
     path = t.file(SIZE)
@@ -66,7 +66,7 @@ def break_that_begins_meanwhile(t):
     guest.wait_for(lambda: not guest.module_users(), "nothing is left")
 
 
-@test
+@test(kernels=RACES)
 def break_of_other_pages(t):
     """Is no concern of it, nor it of that one's."""
     path = t.file(8 * guest.MIB)
@@ -77,7 +77,7 @@ def break_of_other_pages(t):
     p.unpin_all()
 
 
-@test
+@test(kernels=RACES)
 def killed_meanwhile(t):
     """Nothing is left of it, and nobody waits for it any more."""
     path = t.file(SIZE)
@@ -92,7 +92,7 @@ def killed_meanwhile(t):
     guest.wait_for(lambda: not guest.module_users(), "nothing is left")
 
 
-@test
+@test(kernels=RACES)
 def lease_given_back_meanwhile(t):
     """It is charged to what there is when it is done."""
     path = t.file(SIZE)
@@ -104,7 +104,7 @@ def lease_given_back_meanwhile(t):
     at_once(t, other.go.truncate(path, 0), "truncate")
 
 
-@test
+@test(kernels=RACES)
 def mapping_changed_meanwhile(t):
     """Other pages than those that were admitted are not pinned."""
     path, other = t.file(SIZE), t.file(SIZE)
@@ -116,7 +116,7 @@ def mapping_changed_meanwhile(t):
         at_once(t, b.go.truncate(name, 0), f"truncate of {name}")
 
 
-@test
+@test(kernels=RACES)
 def offset_changed_meanwhile(t):
     """The same file, but elsewhere in it."""
     path = t.file(8 * guest.MIB)
@@ -126,7 +126,7 @@ def offset_changed_meanwhile(t):
     at_once(t, t.proc().go.truncate(path, 0), "truncate")
 
 
-@test
+@test(kernels=RACES)
 def file_mapped_meanwhile(t):
     """Where there was anonymous memory when it was asked for."""
     path, other = t.file(SIZE), t.file(SIZE)

@@ -4,7 +4,7 @@ import os
 import time
 
 from lib import calls, guest
-from lib.case import test
+from lib.case import RACES, test
 
 SIZE = 4 * guest.MIB
 # Long enough for a few rounds on the slowest kernel.
@@ -21,7 +21,7 @@ def race(t, pinner, breaker):
     return path, (left.result(60 * guest.SLOW), right.result(60 * guest.SLOW))
 
 
-@test(limit=60)
+@test(limit=60, kernels=RACES)
 def pin_against_truncate(t):
     """
     A holder that pins, checks that its pages still are the file, and reacts;
@@ -34,14 +34,14 @@ def pin_against_truncate(t):
     t.eq(calls.truncate(path, 0), 0, "last truncate")
 
 
-@test(limit=60)
+@test(limit=60, kernels=RACES)
 def pin_against_punch(t):
     _, (pins, cuts) = race(t, "pin_and_check", "punch_and_fill")
     t.true(pins > 1, f"only {pins} pins")
     t.true(cuts > 3, f"only {cuts} punches")
 
 
-@test(limit=60)
+@test(limit=60, kernels=RACES)
 def lease_against_exit(t):
     """Holders that die in every state leave nothing."""
     path = t.file()
@@ -60,7 +60,7 @@ def lease_against_exit(t):
                    "all is given back")
 
 
-@test(limit=60)
+@test(limit=60, kernels=RACES)
 def many_holders_many_breakers(t):
     path = t.file()
     until = time.monotonic() + SECONDS

@@ -7,11 +7,11 @@ import collections
 import subprocess
 
 from lib import calls, guest, pintest, pinwalk, view
-from lib.case import test
+from lib.case import RACES, test
 from lib.pinspace import HUGE, PER_HUGE, File, Space
 
 PAGE = pintest.PAGE
-if guest.KERNEL == "debug":
+if guest.SLOW > 1:
     CALLS, CHECKPOINTS = (50000, 20) if guest.LONG else (1600, 2)
 else:
     CALLS, CHECKPOINTS = (1000000, 50) if guest.LONG else (8000, 4)
@@ -104,7 +104,7 @@ def check_records(t, pinned, paths, pid, where):
                    f"{where}: {total} bytes by GUP_TEST on record")
 
 
-@test(limit=3000 if guest.LONG else 120)
+@test(limit=3000 if guest.LONG else 120, kernels=RACES)
 def eight_threads(t):
     """Eight threads; compared with what they themselves say, at rest."""
     seed = pinwalk.new_seed()

@@ -16,6 +16,8 @@ class Skip(Exception):
 PATCHED = ("patched", "debug")
 UNPATCHED = ("unpatched",)
 BTF = ("btf",)              # patched, with BPF and what it needs to know
+KCSAN = ("kcsan",)
+RACES = PATCHED + KCSAN     # where things happen at once
 ALL = PATCHED + UNPATCHED   # what must be the same with us and without
 
 

@@ -43,6 +43,7 @@ IOC_UNPIN = iow(2, UNPIN_ARG.size, True)
 IOC_LOOK = iow(3, LOOK_ARG.size)
 IOC_PRESET = iow(4, PRESET_ARG.size)
 IOC_BREAK = iow(5, BREAK_ARG.size)
+IOC_RACE = ord("P") << 8 | 6
 
 
 def load():
@@ -98,6 +99,10 @@ class Pintest:
     def take(self, how, fd, start, end):
         """Asks for that range of a file."""
         self._ioctl(IOC_BREAK, BREAK_ARG.pack(fd, how, start, end))
+
+    def race(self):
+        """With whoever does the same at the same time."""
+        calls.ioctl(self.fd, IOC_RACE, 0)
 
     def pin_errno(self, *args, **kw):
         """0 if it was pinned, and is no more."""
