@@ -22,7 +22,8 @@ SIZE = 4 * guest.MIB
 HERE = os.path.dirname(os.path.abspath(__file__))
 LIST = os.path.join(HERE, "..", "data", "allocations")
 LONG_ONLY = "takes minutes: the long form only"
-F_SETFL, O_ASYNC = 4, 0o20000
+F_DUPFD, F_SETFL, O_ASYNC = 0, 4, 0o20000
+TABLE = 64      # what there is room for in the first table of descriptors
 FILTER = "/sys/module/kunit/parameters/filter_glob"
 # What ends unheard of is quiet if nothing has failed that would be in the log,
 # which says nothing of allocations whose failure is expected.
@@ -196,6 +197,28 @@ def lease_fds(run):
     run.scan("ADOPT", q, "fd_adopt", passed, both)
     q.kill()
     p.close(fd)
+    table_is_full(run)
+
+
+def table_is_full(run):
+    """The number for the lease fd makes the table of descriptors grow, once."""
+    t, base, errors = run.t, run.counters(), []
+    for n in range(1, 5):
+        p = t.proc()
+        p.dev()
+        fd = p.open(t.last_path())
+        # It has then what it needs itself.
+        p.failing(NEVER, "getlease", fd)
+        while p.fcntl(fd, F_DUPFD, 0) < TABLE - 1:
+            pass
+        error = p.failing(n, "fd_lease", fd)[1]
+        run.note(error)
+        t.true(error in (0, errno.ENOMEM, errno.EMFILE),
+               f"a table that is full, allocation {n}: {errno.errorcode.get(error)}")
+        errors.append(error)
+        p.kill()
+        run.back_to(base, f"a table that is full, allocation {n}")
+    t.true(any(errors), "the table did not grow")
 
 
 @part(limit=240)
