@@ -249,11 +249,14 @@ impl Records {
         }
     }
 
-    /// What has become of the records is to be looked at soon, though nothing is unpinned.
-    pub(crate) fn again(&self) {
-        if self.noted.is_some() && self.loose > 0 {
+    /// What has become of the records is to be looked at soon, though nothing is unpinned. False if
+    /// there are none of which that could be asked.
+    pub(crate) fn again(&self) -> bool {
+        let any = self.noted.is_some() && self.loose > 0;
+        if any {
             UNPINNED.again(self.key);
         }
+        any
     }
 
     /// Takes what was noted about who has unpinned. To be done before pins are counted.

@@ -7,7 +7,7 @@ import errno
 import os
 import time
 
-from lib import guest
+from lib import guest, view
 from lib.calls import F_UNLCK
 from lib.case import RACES, test
 from lib.faults import PAGE, InFlight
@@ -90,6 +90,22 @@ def killed_meanwhile(t):
     t.between(0, cut.ended - began, t.break_time / 3,
               "from the end of the process to that of the truncate")
     guest.wait_for(lambda: not guest.module_users(), "nothing is left")
+
+
+@test(kernels=RACES)
+def unpinned_by_another_meanwhile(t):
+    """
+    While a pin is on its way nobody knows whose pins are left: when nothing has
+    come of it somebody looks again.
+    """
+    path = t.file(SIZE)
+    h, other = (t.holder(path, SIZE, kind="gup", lease=None) for _ in "12")
+    p, _ = on_its_way(t, path, lease=False)
+    h.unpin_all()
+    t.eq(view.settled()["records"], 2, "records, of one of which the pins are")
+    p.kill()
+    guest.wait_for(lambda: view.stat()["records"] == 1, "one of them is closed")
+    other.unpin_all()
 
 
 @test(kernels=RACES)
