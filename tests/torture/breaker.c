@@ -324,8 +324,9 @@ static void choose(struct call *c)
 	most = one_in(4) ? pages : 4;
 	c->length = (1 + below(most)) * PAGE;
 	if ((c->op == OP_PUNCH || c->op == OP_ZERO) && one_in(4)) {
-		c->start += 1 + below(PAGE - 1);
-		c->length -= below(PAGE);
+		/* Not within a word: half a word is nobody's. */
+		c->start += (1 + below(WORDS - 1)) * sizeof(uint64_t);
+		c->length -= below(WORDS) * sizeof(uint64_t);
 	}
 	if (pages == FEW_PAGES && c->length > FEW_PAGES * PAGE - c->start)
 		c->length = FEW_PAGES * PAGE - c->start;
