@@ -15,7 +15,7 @@ from lib import allocs, calls, guest, machine, view
 from lib.calls import BOTH, F_LONGTERM, F_SETOWN, F_UNLCK, PUNCH_HOLE
 from lib.case import test
 from lib.injection import NEVER, Knobs, Workers, leaks
-from lib.scan import HELD, Run
+from lib.scan import HELD, Run, Shifted
 
 PAGE = 4096
 SIZE = 4 * guest.MIB
@@ -85,11 +85,13 @@ def loading(run):
         return used, [f.symbol for f in stacks[0]] if stacks else None
 
     try:
-        total, done = load(NEVER)[0], 0
+        total, done, shifted = load(NEVER)[0], 0, Shifted()
         # Backwards: before our start come allocations of the kernel's, some of
         # which it does not do without silently.
         for n in range(total + 5, 0, -1):
             stack = load(n)[1]
+            while n <= total and shifted(stack):
+                stack = load(n)[1]
             if stack and "do_init_module" not in stack:
                 break
             done += bool(stack)

@@ -21,6 +21,26 @@ def asked_twice(stack):
     return any(frame.symbol.startswith("kvrealloc") for frame in stack)
 
 
+class Shifted:
+    """
+    Has the number of an allocation shifted?  Behind each comes one of kmemleak's,
+    whose failure is not logged; and when a cache grows meanwhile, one more.  Then two
+    in a row are not logged, and the one between them was missed: it is tried again,
+    a few times, as there are others that are never logged.
+    """
+    TRIES = 3
+
+    def __init__(self):
+        self.silent, self.left = False, self.TRIES
+
+    def __call__(self, stacks):
+        if stacks or not self.silent or not self.left:
+            self.silent, self.left = not stacks, self.TRIES
+            return False
+        self.left -= 1
+        return True
+
+
 class Run:
     """Calls, one after the other; what failed in them."""
 
@@ -72,9 +92,12 @@ class Run:
         """
         scan = Scan(self, *how, **more)
         found = 0
+        shifted = Shifted()
         self.once(scan, NEVER)
         for n in itertools.count(1):
             used, error, stacks, mine = self.once(scan, n)
+            while used >= n and shifted(stacks):
+                used, error, stacks, mine = self.once(scan, n)
             if used < n:
                 self.t.eq(error, scan.clean, f"{scan.what} without a failure")
                 break
