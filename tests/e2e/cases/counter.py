@@ -340,7 +340,7 @@ def by_direct_io(t):
     s.end()
 
 
-@test
+@test(limit=60)
 def without_the_module(t):
     """Pins are counted all the time: those from before insmod, and past rmmod."""
     s = Setup(t)

@@ -168,7 +168,7 @@ def very_many(t):
            f"{many:.3f} s for {more} lines, {few:.3f} s for an eighth")
 
 
-@test
+@test(limit=60)
 def without_the_module(t):
     """An open file does not keep it loaded, and says so afterwards."""
     path = t.file()
