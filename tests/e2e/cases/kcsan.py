@@ -14,17 +14,6 @@ def races():
     return int(re.search(r"^data_races: (\d+)$", guest.read(STATE), re.M)[1])
 
 
-def race_until(t, until):
-    """In a process of its own."""
-    pid = os.fork()
-    if pid == 0:
-        dev = pintest.Pintest()
-        while time.monotonic() < until:
-            dev.race()
-        os._exit(0)
-    t.true(pid, "fork")
-
-
 @test(limit=30, kernels=KCSAN)
 def tells_of_a_race(t):
     """Of one that is there on purpose, and which alone is not in the log."""
@@ -33,5 +22,5 @@ def tells_of_a_race(t):
     before = races()
     until = time.monotonic() + 10 * guest.SLOW
     for _ in range(os.cpu_count()):
-        race_until(t, until)
+        t.proc().go.race(until)
     guest.wait_for(lambda: races() > before, "KCSAN counts a data race", 10)

@@ -208,6 +208,15 @@ class Ops(Birth, Faults, LeaseFds, Failing):
         finally:
             dev.close()
 
+    def race(self, until):
+        """See lib.pintest."""
+        dev = pintest.Pintest()
+        try:
+            while time.monotonic() < until:
+                dev.race()
+        finally:
+            dev.close()
+
     def unpin_pages(self, number, context=pintest.TASK):
         """Of a pin by lib.pintest: unpin(number) has to follow."""
         self.pins[number].unpin_pages(context)
