@@ -5,7 +5,6 @@
 use super::{
     inode::{fields, InFlight, Inner, InodeState},
     kapi::{
-        deferred,
         file::KeptFile,
         hooks::PinRequest,
         process::{Identity, ThreadGroup},
@@ -156,14 +155,11 @@ fn commit_range(
 
 /// Nothing was pinned, or it was unpinned. See `Operations::pin_abort`.
 pub(crate) fn abort(table: &Table, token: &Token) {
-    let doubtful = table.with(&token.state, |_, inner| {
+    table.with(&token.state, |_, inner| {
         inner.forget(token.id);
         // Pins that might have been this one's are no longer.
-        inner.records.again()
+        inner.records.again();
     });
-    if doubtful == Some(true) {
-        deferred::settle_soon();
-    }
     // A breaker may have waited for this.
     token.state.key.wake();
 }

@@ -5,6 +5,7 @@
 
 use super::{
     kapi::{
+        deferred,
         mapping::{Mapping, MappingKey},
         memory::DeviceMemory,
         process::GroupId,
@@ -249,14 +250,12 @@ impl Records {
         }
     }
 
-    /// What has become of the records is to be looked at soon, though nothing is unpinned. False if
-    /// there are none of which that could be asked.
-    pub(crate) fn again(&self) -> bool {
-        let any = self.noted.is_some() && self.loose > 0;
-        if any {
+    /// What has become of the records is looked at soon, though nothing is unpinned.
+    pub(crate) fn again(&self) {
+        if self.noted.is_some() && self.loose > 0 {
             UNPINNED.again(self.key);
+            deferred::settle_soon();
         }
-        any
     }
 
     /// Takes what was noted about who has unpinned. To be done before pins are counted.
