@@ -10,6 +10,7 @@ from lib.machine import insmod
 
 # A million of them on the debug kernel: run --long fuzz.
 CALLS = 1000000 if guest.LONG else 20000
+USERS = 8 if guest.LONG else 3
 EVENTS = guest.TRACING + "/events/longterm"
 STUCK = 12      # seconds; the longest wait that there may be takes four
 
@@ -85,7 +86,7 @@ def fuzz(t, where, seed):
     """What it printed, and how often each kind of call ended how."""
     status, out = guest.run(
         f"{guest.BIN}/fuzzall", where, str(CALLS), str(seed),
-        str(int(STUCK * guest.SLOW)),
+        str(int(STUCK * guest.SLOW)), str(USERS),
         timeout=(60 + CALLS // 300) * guest.SLOW)
     print("\n".join("# " + line for line in out.splitlines()
                     if "calls, " not in line), flush=True)

@@ -52,7 +52,7 @@ static long set_one(void)
 static long take_blocks(void)
 {
 	int fd = open(some_path(), O_RDWR | O_CLOEXEC);
-	off_t offset = rnd(FILE_SIZE / PAGE) * PAGE, length = (1 + rnd(300)) * PAGE;
+	off_t offset = some_page() * PAGE, length = (1 + rnd(300)) * PAGE;
 	struct longterm_ioc_break arg = {
 		.size = sizeof(arg), .fd = fd, .start = offset, .length = length,
 	};

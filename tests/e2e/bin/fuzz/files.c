@@ -59,7 +59,7 @@ static long change_blocks(void)
 		FALLOC_FL_UNSHARE_RANGE, 0, 0, FALLOC_FL_KEEP_SIZE,
 	};
 	int mode = chance(30) ? some_number() : modes[rnd(sizeof(modes) / sizeof(*modes))];
-	off_t offset = rnd(FILE_SIZE / PAGE) * PAGE, length = (1 + rnd(rnd(2) ? 16 : 300)) * PAGE;
+	off_t offset = some_page() * PAGE, length = (1 + rnd(chance(8) ? 300 : 16)) * PAGE;
 
 	if (chance(16)) {
 		offset = some_offset();
@@ -75,17 +75,18 @@ static long change_blocks(void)
 static long fill(void)
 {
 	int fd = files[rnd(NR_OPEN)];
+	size_t size = some_size();
 
-	if (ftruncate(fd, FILE_SIZE))
+	if (ftruncate(fd, size))
 		return -1;
-	return fallocate(fd, 0, 0, FILE_SIZE);
+	return fallocate(fd, 0, 0, size);
 }
 
 static off_t some_file_size(void)
 {
 	if (chance(16))
 		return some_offset();
-	return rnd(2) ? FILE_SIZE : rnd(FILE_SIZE / PAGE) * PAGE + (rnd(2) ? 0 : rnd(PAGE));
+	return rnd(2) ? some_size() : some_page() * PAGE + (rnd(2) ? 0 : rnd(PAGE));
 }
 
 static long cut(void)
@@ -102,7 +103,7 @@ static long read_or_write(void)
 {
 	static char bytes[4 * PAGE];
 	int fd = some_fd(files, NR_OPEN);
-	off_t at = rnd(FILE_SIZE - sizeof(bytes));
+	off_t at = rnd(some_size() - sizeof(bytes));
 	size_t length = rnd(sizeof(bytes));
 
 	return rnd(2) ? pread(fd, bytes, length, at) : pwrite(fd, bytes, length, at);

@@ -10,7 +10,8 @@
 #include <sys/types.h>
 
 #define PAGE		4096UL
-#define FILE_SIZE	(2UL << 20)	/* room for one large entry */
+#define FILE_SIZE	(2UL << 20)	/* room for one large entry, at most */
+#define SMALL_SIZE	(256UL << 10)	/* what most have, as new blocks are cleared */
 #define NR_FILES	4		/* names in the directory */
 #define NR_GUPS		4
 #define USER		1000		/* who owns the files, and fuzzes */
@@ -54,6 +55,8 @@ extern const struct kind admin_kinds[];
 void seed(uint64_t number);
 uint64_t rnd(uint64_t below);		/* 0: any number */
 int32_t some_number(void);
+uint64_t some_page(void);
+size_t some_size(void);
 uint64_t some_offset(void);
 bool chance(unsigned int one_in);
 

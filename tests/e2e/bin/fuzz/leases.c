@@ -65,7 +65,7 @@ static void *placed(const void *from, size_t size)
 	return at;
 }
 
-static uint32_t some_size(uint32_t right)
+static uint32_t some_bytes(uint32_t right)
 {
 	return chance(16) ? (rnd(2) ? right + rnd(64) : (uint32_t)some_number()) : right;
 }
@@ -82,7 +82,7 @@ static uint64_t some_length(void)
 static long take(void)
 {
 	struct longterm_ioc_lease arg = {
-		.size = some_size(sizeof(arg)),
+		.size = some_bytes(sizeof(arg)),
 		.flags = chance(20) ? (uint32_t)some_number() : rnd(4) | LONGTERM_LEASE_NONBLOCK,
 		.fd = some_fd(files, NR_OPEN),
 		.reserved = chance(40) ? rnd(0) : 0,
@@ -97,7 +97,7 @@ static long take(void)
 
 static long inform(void)
 {
-	struct longterm_ioc_info arg = { .size = some_size(sizeof(arg)), .fd = -1 };
+	struct longterm_ioc_info arg = { .size = some_bytes(sizeof(arg)), .fd = -1 };
 	int fd = some_fd(leases, NR_OPEN);
 
 	if (rnd(2)) {
@@ -112,7 +112,7 @@ static long inform(void)
 static long rehearse(void)
 {
 	struct longterm_ioc_break arg = {
-		.size = some_size(sizeof(arg)),
+		.size = some_bytes(sizeof(arg)),
 		.flags = chance(30) ? some_number() : 0,
 		.fd = some_fd(files, NR_OPEN),
 		.start = rnd(2) ? some_offset() : 0,
@@ -125,7 +125,7 @@ static long rehearse(void)
 static long adopt(void)
 {
 	struct longterm_ioc_adopt arg = {
-		.size = some_size(sizeof(arg)), .flags = chance(20) ? some_number() : 0,
+		.size = some_bytes(sizeof(arg)), .flags = chance(20) ? some_number() : 0,
 	};
 
 	return ioctl(some_fd(leases, NR_OPEN), LONGTERM_IOC_ADOPT, placed(&arg, sizeof(arg)));

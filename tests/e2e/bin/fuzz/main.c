@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * fuzzall DIR CALLS SEED SECONDS
+ * fuzzall DIR CALLS SEED SECONDS USERS
  *
  * CALLS calls at random of whatever has to do with leases and pins, on a few files
- * in DIR: by processes of a user without rights, each in a user namespace of its
+ * in DIR: by USERS processes of a user without rights, each in a user namespace of its
  * own, and by one of root's, which has the settings and may stop everybody.  Those
  * that die are replaced.
  *
@@ -30,8 +30,7 @@
 
 #include "fuzz.h"
 
-#define USERS		3
-#define SLOTS		(USERS + 1)	/* the last one is root's */
+#define MAX_USERS	16
 
 struct shared *shared;
 const char *dir;
@@ -39,7 +38,8 @@ int gups[NR_GUPS], sockets[2];
 
 static uint64_t first_seed;
 static unsigned long limit_ms, started, by_signal, stuck;
-static pid_t slots[SLOTS];
+static pid_t slots[MAX_USERS + 1];	/* the last one used is root's */
+static int users;
 static bool bad;
 
 static void write_text(const char *path, const char *text)
@@ -67,7 +67,7 @@ static void become_user(void)
 
 static void start(int slot)
 {
-	const struct kind *const *tables = slot < USERS ? fuzzing : administering;
+	const struct kind *const *tables = slot < users ? fuzzing : administering;
 	pid_t parent = getpid();
 
 	fflush(stdout);
@@ -76,15 +76,15 @@ static void start(int slot)
 		err(1, "fork");
 	if (slots[slot])
 		return;
-	if (slot < USERS)
+	if (slot < users)
 		become_user();
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent || !enter())
 		_exit(0);
-	seed(first_seed + started * SLOTS + slot);
+	seed(first_seed + started * (users + 1) + slot);
 	begin_process();
 	/* Root waits to the end of the ladder. */
-	if (slot == USERS)
+	if (slot == users)
 		interrupt_every(900000);
 	while (step(tables, weights(tables)))
 		;
@@ -105,9 +105,9 @@ static void reap_all(void)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		leave(pid);
 		by_signal += WIFSIGNALED(status);
-		for (slot = 0; slot < SLOTS && slots[slot] != pid; slot++)
+		for (slot = 0; slot <= users && slots[slot] != pid; slot++)
 			;
-		if (slot == SLOTS)
+		if (slot > users)
 			continue;
 		slots[slot] = 0;
 		if (WIFEXITED(status) && WEXITSTATUS(status))
@@ -146,7 +146,7 @@ static void run(void)
 {
 	unsigned long shown = now_ms(), last = 0, moved = shown;
 
-	for (int slot = 0; slot < SLOTS; slot++)
+	for (int slot = 0; slot <= users; slot++)
 		start(slot);
 	while (!enough() && !bad) {
 		unsigned long calls = shared->calls, now = now_ms();
@@ -221,8 +221,9 @@ int main(int argc, char **argv)
 {
 	struct rlimit memlock = { RLIM_INFINITY, RLIM_INFINITY };
 
-	if (argc != 5)
-		errx(2, "usage: fuzzall DIR CALLS SEED SECONDS");
+	users = argc == 6 ? atoi(argv[5]) : 0;
+	if (users < 1 || users > MAX_USERS)
+		errx(2, "usage: fuzzall DIR CALLS SEED SECONDS USERS, 1 to %d of them", MAX_USERS);
 	dir = argv[1];
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		      -1, 0);

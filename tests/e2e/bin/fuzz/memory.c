@@ -36,8 +36,8 @@ static long new_map(void)
 	struct map *map = &maps[rnd(NR_MAPS)];
 	int prot = chance(8) ? PROT_READ : PROT_READ | PROT_WRITE;
 	int flags = chance(8) ? MAP_PRIVATE : MAP_SHARED;
-	size_t length = chance(4) ? FILE_SIZE : (1 + rnd(64)) * PAGE;
-	off_t offset = rnd(3) ? 0 : rnd(FILE_SIZE / PAGE) * PAGE;
+	size_t length = chance(4) ? some_size() : (1 + rnd(64)) * PAGE;
+	off_t offset = rnd(3) ? 0 : some_page() * PAGE;
 	void *addr = mmap(NULL, length, prot, flags, some_fd(files, NR_OPEN), offset);
 
 	if (addr == MAP_FAILED)

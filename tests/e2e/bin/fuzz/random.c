@@ -36,15 +36,27 @@ int32_t some_number(void)
 	}
 }
 
+/* Mostly one that is in small files, too. */
+uint64_t some_page(void)
+{
+	return rnd((chance(8) ? FILE_SIZE : SMALL_SIZE) / PAGE);
+}
+
+/* Of a whole file. */
+size_t some_size(void)
+{
+	return chance(12) ? FILE_SIZE : SMALL_SIZE;
+}
+
 /* A place in a file: mostly within, mostly where a page begins. */
 uint64_t some_offset(void)
 {
 	switch (rnd(12)) {
-	case 0: return rnd(FILE_SIZE);
+	case 0: return rnd(some_size());
 	case 1: return 1ULL << rnd(64);
 	case 2: return INT64_MAX - rnd(2 * PAGE);
-	case 3: return rnd(3) * FILE_SIZE / 2;
+	case 3: return rnd(3) * some_size() / 2;
 	case 4: return 0;
-	default: return rnd(FILE_SIZE / PAGE) * PAGE;
+	default: return some_page() * PAGE;
 	}
 }

@@ -129,15 +129,16 @@ void begin_process(void)
 	for (i = 0; i < NR_OPEN; i++) {
 		leases[i] = -1;
 		files[i] = open(some_path(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
-		if (files[i] >= 0 && lseek(files[i], 0, SEEK_END) < (off_t)FILE_SIZE)
-			(void)!fallocate(files[i], 0, 0, FILE_SIZE);
+		if (files[i] >= 0 && lseek(files[i], 0, SEEK_END) < (off_t)SMALL_SIZE)
+			(void)!fallocate(files[i], 0, 0, some_size());
 	}
 	for (i = 0; i < NR_MAPS; i++) {
-		void *addr = mmap(NULL, FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
+		size_t size = some_size();
+		void *addr = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
 				  files[i % NR_OPEN], 0);
 
 		maps[i] = (struct map){ 0 };
 		if (addr != MAP_FAILED)
-			maps[i] = (struct map){ addr, FILE_SIZE };
+			maps[i] = (struct map){ addr, size };
 	}
 }
