@@ -70,6 +70,33 @@ lt_step() {
 	say "  $title: done in $((SECONDS - start)) s"
 }
 
+# What runs beside us: process groups, so that lt_end_all reaches whatever they
+# start. Bash itself is deaf to signals while a command runs in the foreground.
+lt_running=()
+
+# lt_start COMMAND...: beside us.
+lt_start() {
+	set -m
+	"$@" &
+	lt_running+=($!)
+	set +m
+}
+
+# lt_wait: for all that was started; its status is that of the last that failed.
+lt_wait() {
+	local pid rc=0
+	for pid in "${lt_running[@]}"; do wait "$pid" || rc=$?; done
+	lt_running=()
+	return "$rc"
+}
+
+# lt_end_all: for traps.
+lt_end_all() {
+	local pid
+	for pid in "${lt_running[@]}"; do kill -TERM -- "-$pid" 2>/dev/null || true; done
+	wait
+}
+
 # lt_lock NAME: one builder at a time; a second one waits and then finds the
 # work done. Released when the process ends, however it ends.
 lt_lock() {
