@@ -12,7 +12,7 @@ from lib.case import ALL, PATCHED, test
 ROUNDS = 100000 if guest.LONG else 200
 if guest.KERNEL == "debug":
     ROUNDS = 2000 if guest.LONG else 20
-LIMIT = 1800 if guest.LONG else 300
+LIMIT = 6000 if guest.LONG else 300
 SAID = re.compile(r"rounds (\d+) met (\d+) moved (\d+) early (\d+)$", re.M)
 
 
