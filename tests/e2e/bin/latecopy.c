@@ -12,10 +12,10 @@
  * By turns it is a read of a file, whose pages the filesystem has pinned, and of
  * a block device, whose pages a bio has.
  *
- * Prints "rounds N met M moved K early E": in M of N rounds the truncate was in
+ * Prints "rounds N met M moved K early E again A": in M of N rounds the truncate was in
  * the kernel when the read had not ended; in K of these the other file's blocks
- * then were just those; in E it could be written before the read had ended.  K is
- * at least ROUNDS, or it fails.
+ * then were just those; in E it could be written before the read had ended; A times
+ * there were no blocks yet though the truncate had ended.  K is at least ROUNDS, or it fails.
  *
  * PLANT: in that round copies once more, as if the device had been late.
  */
@@ -42,6 +42,10 @@ static struct {
 	int source[2];		/* the file, the block device */
 	int truncater;		/* what it is doing: /proc/PID/task/TID/syscall */
 } all;
+
+static struct {
+	unsigned int met, moved, early, again;
+} count;
 
 /* The file that has the blocks in a round, and the one that wants them. */
 static struct file *owner(unsigned int round)
@@ -142,6 +146,24 @@ static size_t take(struct file *f, unsigned int round, size_t done)
 	if (n < 0 && errno != ENOSPC)
 		err(1, "write to %s", f->name);
 	return n < 0 ? done : done + n;
+}
+
+/*
+ * The rest of it.  ext4 has freed blocks again when its journal has committed, for
+ * which a write waits, but not for ever: it may find none, or not all.
+ */
+static size_t take_rest(struct file *f, unsigned int round, size_t done)
+{
+	time_t until = time(NULL) + PATIENCE;
+
+	while (done < SIZE && time(NULL) < until) {
+		done = take(f, round, done);
+		if (done < SIZE) {
+			count.again++;
+			usleep(1000);
+		}
+	}
+	return done;
 }
 
 /* Nobody but us has written to it. */
@@ -258,10 +280,6 @@ static void start(void *(*what)(void *))
 
 /* ---- the rounds */
 
-static struct counts {
-	unsigned int met, moved, early;
-} count;
-
 static void one_round(unsigned int round, bool plant)
 {
 	struct file *from = owner(round), *to = taker(round);
@@ -284,8 +302,7 @@ static void one_round(unsigned int round, bool plant)
 
 	reach(&at->answer, round);
 	wait_for(&at->gone, round, "the truncate has ended");
-	if (done < SIZE)
-		done = take(to, round, done);
+	done = take_rest(to, round, done);
 	if (done < SIZE)
 		errx(1, "round %u: no blocks for %s", round, to->name);
 	wait_for(&at->read, round, "the read has ended");
@@ -335,7 +352,8 @@ int main(int argc, char **argv)
 
 	for (round = 0; count.moved < rounds && round < 2 * rounds + 10; round++)
 		one_round(round, round == plant);
-	printf("rounds %u met %u moved %u early %u\n", round, count.met, count.moved, count.early);
+	printf("rounds %u met %u moved %u early %u again %u\n", round, count.met, count.moved,
+	       count.early, count.again);
 	fflush(stdout);
 
 	/* The reader waits; nothing holds the source but our descriptors. */
