@@ -3,6 +3,8 @@
 import os
 import random
 import re
+import subprocess
+import threading
 
 from lib import guest, machine
 from lib.case import test
@@ -83,14 +85,22 @@ def nothing_left(t):
 
 
 def fuzz(t, where, seed):
-    """What it printed, and how often each kind of call ended how."""
-    status, out = guest.run(
-        f"{guest.BIN}/fuzzall", where, str(CALLS), str(seed),
-        str(int(STUCK * guest.SLOW)), str(USERS),
-        timeout=(60 + CALLS // 300) * guest.SLOW)
-    print("\n".join("# " + line for line in out.splitlines()
-                    if "calls, " not in line), flush=True)
-    t.eq(status, 0, out[-3000:])
+    """How often each kind of call ended how; prints what it says meanwhile."""
+    argv = [f"{guest.BIN}/fuzzall", where, str(CALLS), str(seed),
+            str(int(STUCK * guest.SLOW)), str(USERS)]
+    lines = []
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, text=True,
+                          stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT) as process:
+        # All of its processes end with it.
+        timer = threading.Timer((60 + CALLS // 300) * guest.SLOW, process.kill)
+        timer.start()
+        for line in process.stdout:
+            print("# " + line.removeprefix("# "), end="", flush=True)
+            lines.append(line)
+        timer.cancel()
+    out = "".join(lines)
+    t.eq(process.returncode, 0, out[-3000:])
     found = re.findall(r"^(\w+) (\d+) of (\d+)", out, re.M)
     return {name: (int(good), int(calls)) for name, good, calls in found}
 
