@@ -31,6 +31,14 @@ static long get_lease(void)
 	return fcntl(some_fd(files, NR_OPEN), F_GETLEASE);
 }
 
+/* Not one that stops: nobody would let it go on, and its call would take for ever. */
+static int some_signal(void)
+{
+	int sig = some_number();
+
+	return sig >= SIGSTOP && sig <= SIGTTOU ? SIGIO : sig;
+}
+
 static long own(void)
 {
 	int fd = rnd(2) ? some_fd(files, NR_OPEN) : some_fd(leases, NR_OPEN);
@@ -38,7 +46,7 @@ static long own(void)
 
 	switch (rnd(3)) {
 	case 0: return fcntl(fd, F_SETOWN, rnd(4) ? getpid() : some_number());
-	case 1: return fcntl(fd, F_SETSIG, rnd(4) ? (rnd(2) ? SIGIO : 0) : some_number());
+	case 1: return fcntl(fd, F_SETSIG, rnd(4) ? (rnd(2) ? SIGIO : 0) : some_signal());
 	default: return fcntl(fd, F_SETOWN_EX, &ex);
 	}
 }
