@@ -13,7 +13,8 @@ ROUNDS = 100000 if guest.LONG else 200
 if guest.KERNEL == "debug":
     ROUNDS = 2000 if guest.LONG else 20
 LIMIT = 6000 if guest.LONG else 300
-SAID = re.compile(r"rounds (\d+) met (\d+) moved (\d+) early (\d+) ", re.M)
+SAID = re.compile(r"rounds (\d+) met (\d+) moved (\d+) early (\d+) "
+                  r"again \d+$", re.M)
 
 
 def copy(*args):
