@@ -3,10 +3,9 @@
 import os
 import random
 import re
-import subprocess
 import threading
 
-from lib import guest, machine
+from lib import guest, machine, program
 from lib.case import test
 from lib.machine import insmod
 
@@ -89,9 +88,7 @@ def fuzz(t, where, seed):
     argv = [f"{guest.BIN}/fuzzall", where, str(CALLS), str(seed),
             str(int(STUCK * guest.SLOW)), str(USERS)]
     lines = []
-    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, text=True,
-                          stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT) as process:
+    with program.start(*argv) as process:
         # All of its processes end with it.
         timer = threading.Timer((60 + CALLS // 300) * guest.SLOW, process.kill)
         timer.start()

@@ -8,8 +8,8 @@
  * that die are replaced.
  *
  * Prints a line for each kind of call: how often it succeeded, how often it failed
- * and why.  Status 1 if a call waited for longer than SECONDS, or somebody could
- * not be killed.
+ * and why.  Status 1 if a call took longer than SECONDS, or somebody could not be
+ * killed.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -119,29 +119,6 @@ static void reap_all(void)
 	}
 }
 
-/* A call that takes long, as it was when somebody looked. */
-static struct watch {
-	unsigned long since, looked, used;
-} watches[MAX_TASKS];
-
-/* What it has had of a processor, in ms. */
-static unsigned long used_ms(pid_t pid)
-{
-	unsigned long user = 0, system = 0;
-	char path[64];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	f = fopen(path, "re");
-	if (!f)
-		return 0;
-	if (fscanf(f, "%*d %*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-		   &user, &system) != 2)
-		user = system = 0;
-	fclose(f);
-	return (user + system) * 1000 / sysconf(_SC_CLK_TCK);
-}
-
 static void show_stack(pid_t pid)
 {
 	char line[256];
@@ -155,32 +132,7 @@ static void show_stack(pid_t pid)
 		fclose(f);
 }
 
-/*
- * Does its call wait for too long?  A pin of many pages that are to be made first may
- * take longer on a busy machine, but then it works, which has a limit, too.
- */
-static bool waits_too_long(struct watch *watch, struct task *task, unsigned long now)
-{
-	unsigned long since = task->since, used;
-	pid_t pid = task->pid;
-
-	if (pid <= 0 || !since || task->stuck || now < since + 1000)
-		return false;
-	if (watch->since != since) {
-		*watch = (struct watch){ since, now, used_ms(pid) };
-		return false;
-	}
-	if (now < watch->looked + limit_ms)
-		return false;
-	used = used_ms(pid) - watch->used;
-	printf("# process %d: %s takes %lu ms, has worked for %lu of the last %lu\n", pid,
-	       kind_name(task->kind), now - since, used, now - watch->looked);
-	watch->looked = now;
-	watch->used += used;
-	return used < limit_ms / 50 || now > since + 10 * limit_ms;
-}
-
-/* How many there are; those that wait in a call for too long are killed. */
+/* How many there are; those that are in a call for too long are killed. */
 static int look_after(void)
 {
 	unsigned long now = now_ms();
@@ -188,13 +140,16 @@ static int look_after(void)
 
 	for (int i = 0; i < MAX_TASKS; i++) {
 		struct task *task = &shared->tasks[i];
+		unsigned long since = task->since;
 		pid_t pid = task->pid;
 
 		there += pid > 0;
-		if (!waits_too_long(&watches[i], task, now))
+		if (pid <= 0 || !since || now < since + limit_ms || task->stuck)
 			continue;
 		task->stuck = true;
 		stuck++;
+		printf("# process %d: %s took more than %lu ms\n", pid, kind_name(task->kind),
+		       limit_ms);
 		show_stack(pid);
 		kill(pid, SIGKILL);
 	}
